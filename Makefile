@@ -1,0 +1,94 @@
+# Every verb of the project. `make` or `make help` lists them.
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export UV_SYSTEM_CERTS := true
+export UV_PYTHON_DOWNLOADS := never
+
+# Further arguments for ansible-playbook: make up ARGS='-i inventory/examples/single-server -e llm_api_replicas=3'
+ARGS ?=
+
+# sudo asks for a password only where it needs one.
+ASK_PASSWORD = $$([ "$$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null || echo --ask-become-pass)
+PLAYBOOK = ansible-playbook $(ASK_PASSWORD)
+
+SERVICES := llm-api-service files/model
+
+.PHONY: help
+help: ## List the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Running the cluster
+
+.PHONY: up
+up: tools ## Deploy the cluster of the inventory, then let it answer once
+	@$(PLAYBOOK) site.yml $(ARGS)
+	@python scripts/first_chat.py $(URL)
+
+.PHONY: check
+check: tools ## Show what `make up` would change, and change nothing
+	@$(PLAYBOOK) site.yml --check --diff $(ARGS)
+
+.PHONY: down
+down: tools ## Remove the cluster; ARGS='-e teardown_data=true' removes its data and images too
+	@$(PLAYBOOK) playbooks/teardown.yml -e teardown_confirm=true $(ARGS)
+
+##@ Working on it
+
+.PHONY: test
+test: lint unit templates molecule ## Everything: lint, unit tests, template tests, and a cluster on test hosts
+
+.PHONY: lint
+lint: dev-tools service-tools ## Lint every file
+	@tests/lint.sh
+
+.PHONY: unit
+unit: service-tools ## Unit tests of the services, with coverage
+	@for service in $(SERVICES); do echo "== $$service"; (cd $$service && .venv/bin/pytest); done
+
+.PHONY: templates
+templates: dev-tools engine ## Tests of the roles' interfaces, templates and docs
+	@pytest tests
+
+.PHONY: molecule
+molecule: dev-tools engine ## Deploy to test hosts and prove the result
+	@tests/molecule.sh
+
+.PHONY: docs
+docs: dev-tools ## Write the roles' READMEs anew from their argument specs
+	@tests/role_readmes.sh
+
+.PHONY: lock
+lock: dev-tools ## Resolve the dependencies anew into the lock files
+	@scripts/lock.sh
+
+.PHONY: clean
+clean: ## Remove what the tests and the tool chain left in this folder
+	@rm -rf .ansible .cache .venv .mypy_cache .pytest_cache .ruff_cache $(SERVICES:=/.venv)
+
+.PHONY: tools
+tools:
+	@scripts/bootstrap.sh deploy
+
+.PHONY: dev-tools
+dev-tools:
+	@scripts/bootstrap.sh dev
+
+# The services' own environments, apart from the control node's: they run in containers, not here.
+.PHONY: service-tools
+service-tools: dev-tools $(SERVICES:=/.venv/.stamp)
+
+%/.venv/.stamp: %/requirements-dev.lock
+	@echo "Installing $<"
+	@.cache/uv/bin/uv venv --quiet --clear --python "$$(command -v python3)" $*/.venv
+	@VIRTUAL_ENV=$*/.venv .cache/uv/bin/uv pip sync --quiet --require-hashes $<
+	@touch $@
+
+# The tests run on hosts that are containers, so this machine needs an engine: the project's own role sees to it.
+.PHONY: engine
+engine: dev-tools
+	@$(PLAYBOOK) playbooks/engine.yml $(ARGS)
