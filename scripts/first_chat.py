@@ -15,6 +15,7 @@ from pathlib import Path
 
 import requests
 
+HTTP_PORT = 80
 QUESTION = "What is the capital of France?"
 
 SUMMARY = """
@@ -44,8 +45,9 @@ def url_of_inventory() -> str:
     Raises:
         ChatError: the inventory names no host in the group `freegpt4`.
     """
-    command = [Path(sys.executable).with_name("ansible-inventory"), "--list"]
-    inventory = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    command = [str(Path(sys.executable).with_name("ansible-inventory")), "--list"]
+    # S603: the command is fixed, nothing of it comes from outside.
+    inventory = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)  # noqa: S603
     try:
         name = inventory["freegpt4"]["hosts"][0]
     except (KeyError, IndexError):
@@ -53,8 +55,8 @@ def url_of_inventory() -> str:
     host = inventory["_meta"]["hostvars"].get(name, {})
     local = host.get("ansible_connection") == "local"
     address = "127.0.0.1" if local else host.get("ansible_host", name)
-    port = int(host.get("gateway_http_port", 80))
-    return f"http://{address}" if port == 80 else f"http://{address}:{port}"
+    port = int(host.get("gateway_http_port", HTTP_PORT))
+    return f"http://{address}" if port == HTTP_PORT else f"http://{address}:{port}"
 
 
 def chat(url: str) -> str:

@@ -27,8 +27,8 @@ options:
 RETURN = """
 _raw:
   description:
-    - For each folder a dictionary with C(digest), the SHA-256 over the names, the execute bits and the contents
-      of its files, and C(files), their names relative to the folder.
+    - For each folder a dictionary with C(digest), the SHA-256 over the names, the execute bits and
+      the contents of its files, and C(files), their names relative to the folder.
   type: list
   elements: dict
 """

@@ -25,8 +25,8 @@ options:
 RETURN = """
 _raw:
   description:
-    - For each folder a dictionary from a role's name to the options of its C(main) entry point. They say
-      neither C(required) nor C(default), because only what a user sets is held against them.
+    - For each folder a dictionary from a role's name to the options of its C(main) entry point.
+      They say neither C(required) nor C(default): only what a user sets is held against them.
   type: list
   elements: dict
 """

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Lints every file of the repository, each kind with its own tool. Shows all findings before it fails.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+status=0
+check() {
+    echo "lint: $1"
+    "${@:2}" || status=1
+}
+
+mapfile -t shell_scripts < <(git ls-files -co --exclude-standard '*.sh' .ci/run)
+mapfile -t dockerfiles < <(git ls-files -co --exclude-standard '*Dockerfile')
+
+check yaml yamllint --strict .
+check ansible ansible-lint --nocolor -q
+check python ruff check .
+check format ruff format --check .
+check types mypy scripts tests
+for plugin in roles/*/{lookup,filter}_plugins; do
+    [ -d "$plugin" ] && check "types of $plugin" mypy "$plugin"
+done
+for service in llm-api-service files/model; do
+    check "types of $service" sh -c "cd $service && .venv/bin/mypy"
+done
+check shell shellcheck "${shell_scripts[@]}"
+check dockerfiles hadolint "${dockerfiles[@]}"
+check spelling codespell --skip '*.lock,.venv,.cache,.ansible,LICENSE,*/.venv' .
+exit $status

@@ -1,0 +1,50 @@
+"""Bad input stops before anything is changed, with a message that names it and the remedy."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# Each -e argument, and what the message must contain.
+REFUSED = {
+    "llm_api_replicas=0": ["llm_api_replicas is 0", "from 1 to 64"],
+    "llm_api_replicas=-1": ["llm_api_replicas is -1", "from 1 to 64"],
+    "llm_api_replicas=300": ["llm_api_replicas is 300", "from 1 to 64"],
+    "llm_api_replicas=two": ["llm_api_replicas is two", "from 1 to 64"],
+    "llm_api_replcas=3": ["llm_api_replcas", "did you mean llm_api_replicas?"],
+    "lm_api_replicas=3": ["lm_api_replicas", "did you mean llm_api_replicas?"],
+    "gateway_frobnicate=1": ["Unknown variable: gateway_frobnicate", "README.md"],
+    "LOG_LEVEL=DEBUG": ["LOG_LEVEL", "set llm_api_log_level instead"],
+    "llm_api_log_level=LOUD": ["llm_api_log_level must be one of", "LOUD"],
+    "gateway_keepalive=many": ["gateway_keepalive", "unable to convert to int"],
+    "gateway_http_port=0": ["gateway_http_port is 0", "from 1 to 65535"],
+    "cluster_name=CHANGE_ME": ["cluster_name still has a placeholder"],
+    "cluster_internal_subnet=10.213.0.0/28": ["cluster_internal_subnet", "room for"],
+    "cluster_internal_subnet=somewhere": ["cluster_internal_subnet somewhere", "IPv4 network"],
+}
+
+
+def playbook(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["ansible-playbook", "playbooks/site.yml", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("argument", REFUSED)
+def test_bad_variables_are_refused(argument: str) -> None:
+    result = playbook("--extra-vars", argument)
+    assert result.returncode != 0
+    # Ansible folds long lines.
+    message = " ".join(result.stdout.split()) + " ".join(result.stderr.split())
+    for part in REFUSED[argument]:
+        assert part in message
+    assert "changed=0" in message
+    assert "TASK [docker_engine" not in message
