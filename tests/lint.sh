@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Lints every file of the repository, each kind with its own tool. Shows all findings before it fails.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 
 status=0
 check() {
