@@ -16,7 +16,7 @@ check yaml yamllint --strict .
 check ansible ansible-lint --nocolor -q
 check python ruff check .
 check format ruff format --check .
-check types mypy scripts tests
+check types mypy scripts tests benchmarks
 for plugin in roles/*/{lookup,filter}_plugins; do
     [ -d "$plugin" ] && check "types of $plugin" mypy "$plugin"
 done
