@@ -1,0 +1,1 @@
+"""An LLM API that answers from a chain of providers."""

@@ -1,0 +1,1 @@
+"""Providers: who answers, in which order, and what happens when one does not."""

@@ -1,0 +1,73 @@
+"""What a provider is, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Protocol
+
+from llm_api.chat_request import ChatRequest
+from llm_api.config import ProviderConfig
+
+
+class ProviderError(Exception):
+    """A provider did not begin to answer, through no fault of the request: the next may."""
+
+    def __init__(self, reason: str, status: int | None = None) -> None:
+        """Say why, briefly and without secrets, and with the provider's HTTP status if any."""
+        super().__init__(reason)
+        self.status = status
+
+
+class RefusedError(Exception):
+    """A provider refused the request itself; every other would, too. The answer is the client's."""
+
+    def __init__(self, status: int, body: bytes, content_type: str) -> None:
+        """Keep the provider's answer."""
+        super().__init__(f"status {status}")
+        self.status = status
+        self.body = body
+        self.content_type = content_type
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer that has begun, in OpenAI's format: a JSON object, or the events of a stream."""
+
+    content_type: str
+    first: bytes
+    rest: AsyncGenerator[bytes, None]
+
+
+class Provider(Protocol):
+    """Somebody who answers chat requests."""
+
+    config: ProviderConfig
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """What it may be asked for; empty means anything."""
+
+    @property
+    def default_model(self) -> str:
+        """What it is asked for when a request names no model."""
+
+    def unsupported(self, request: ChatRequest) -> str | None:
+        """Return the name of a parameter of `request` that it cannot honour."""
+
+    async def open(self, request: ChatRequest, model: str) -> Answer:
+        """Return the answer to `request` by `model`, once its first bytes are here.
+
+        Raises:
+            ProviderError: another provider may answer.
+            RefusedError: no provider would.
+        """
+
+    async def close(self) -> None:
+        """Give back connections."""
+
+
+async def nothing() -> AsyncGenerator[bytes, None]:
+    """Yield nothing: the rest of an answer that is already whole."""
+    return
+    yield b""

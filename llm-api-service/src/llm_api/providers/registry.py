@@ -1,0 +1,67 @@
+"""From the configuration to the chain of providers."""
+
+from __future__ import annotations
+
+import logging
+
+import aiohttp
+
+from llm_api.config import Config, ConfigError, ProviderConfig
+from llm_api.providers import g4f
+from llm_api.providers.base import Provider
+from llm_api.providers.chain import Chain
+from llm_api.providers.openai import OpenAIProvider
+
+logger = logging.getLogger(__name__)
+
+AUTO = "auto"
+# g4f's class You cannot work in the pinned version, and was the default of what this replaces.
+DEPRECATED_AUTO = "you"
+
+
+def chosen(config: Config) -> list[ProviderConfig]:
+    """Return the providers that `config.provider` names, in the order to ask them.
+
+    Raises:
+        ConfigError: it names one that is not configured.
+    """
+    wanted = [name.strip() for name in config.provider.split(",") if name.strip()]
+    if [name.lower() for name in wanted] == [DEPRECATED_AUTO]:
+        logger.warning("PROVIDER=You is deprecated and means Auto: set PROVIDER=Auto")
+        wanted = [AUTO]
+    if [name.lower() for name in wanted] == [AUTO]:
+        return list(config.providers)
+    by_name = {provider.name: provider for provider in config.providers}
+    for name in wanted:
+        if name not in by_name:
+            raise ConfigError(
+                f"PROVIDER={config.provider} names {name}, which is not configured: "
+                f"use Auto, or some of {', '.join(by_name)}"
+            )
+    if not wanted:
+        raise ConfigError("PROVIDER names no provider: use Auto")
+    return [by_name[name] for name in wanted]
+
+
+def build(config: Config, session: aiohttp.ClientSession) -> Chain:
+    """Return the chain of `config`, whose providers ask through `session`.
+
+    A class that the installed g4f lacks is left out with a warning.
+
+    Raises:
+        ConfigError: no provider is left.
+    """
+    providers: list[Provider] = []
+    for provider in chosen(config):
+        if provider.adapter == "openai":
+            providers.append(OpenAIProvider(provider, session, config.egress_proxy))
+            continue
+        try:
+            found = g4f.load_class(provider.name)
+        except g4f.UnknownClassError as error:
+            logger.warning("provider left out: %s", error)
+            continue
+        providers.append(g4f.G4FProvider(provider, found, config.egress_proxy))
+    if not providers:
+        raise ConfigError(f"PROVIDER={config.provider} leaves no provider that can be used")
+    return Chain(providers)

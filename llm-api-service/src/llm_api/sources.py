@@ -1,0 +1,15 @@
+"""Removal of the source marks that web-searching providers put into their answers."""
+
+from __future__ import annotations
+
+import re
+
+# Footnotes in the text, such as [^1^], [^1^][2] or [[1]](https://…).
+MARK = re.compile(r"\[\^\d+\^\](?:\[\d+\])?|\[\[\d+\]\]\([^)\s]*\)")
+# Their definitions, a line each: [1]: https://… "title"
+DEFINITION = re.compile(r"^[ \t]*\[\^?\d+\^?\]:[ \t]*\S+.*\n?", re.MULTILINE)
+
+
+def remove_sources(text: str) -> str:
+    """Return `text` without source marks and their definitions, and otherwise as it is."""
+    return MARK.sub("", DEFINITION.sub("", text))
