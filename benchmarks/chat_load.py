@@ -63,7 +63,7 @@ def report(name: str, chats: list[Chat], seconds: float) -> int:
     first = sorted(chat.first for chat in chats if not chat.failure) or [0.0]
     print(
         f"{name}: {len(chats)} chats in {seconds:.1f} s, {failures.total()} failed"
-        f"; first token after {statistics.median(first):.3f} s (median), {first[-1]:.3f} s (slowest)"
+        f"; first token {statistics.median(first):.3f} s (median), {first[-1]:.3f} s (slowest)"
     )
     for failure, count in failures.items():
         print(f"  {count} x {failure}")
