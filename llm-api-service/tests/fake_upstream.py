@@ -1,0 +1,109 @@
+"""An OpenAI-compatible server that does as its test says, on a port of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+PART = (
+    '{"id":"x","object":"chat.completion.chunk",'
+    '"choices":[{"index":0,"delta":%s,"finish_reason":%s}]}'
+)
+EVENTS = [
+    b"data: " + (PART % ('{"role":"assistant","content":"Hel"}', "null")).encode() + b"\n\n",
+    b"data: " + (PART % ('{"content":"lo"}', "null")).encode() + b"\n\n",
+    b"data: " + (PART % ("{}", '"stop"')).encode() + b"\n\n",
+    b"data: [DONE]\n\n",
+]
+
+
+@dataclass
+class FakeUpstream:
+    """What it does, and what it saw."""
+
+    status: int = 200
+    body: bytes | None = None
+    """Answer with this instead."""
+    silence: float = 0.0
+    """Seconds before the answer begins."""
+    gap: float = 0.0
+    """Seconds between two events."""
+    break_after: int | None = None
+    """Drop the connection after so many events."""
+    text: str = "Hello"
+    repeat: int = 1
+    requests: list[bytes] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    open_streams: int = 0
+    port: int = 0
+
+    def start(self) -> None:
+        """Start to serve, in a thread."""
+        started = threading.Event()
+        self._loop = asyncio.new_event_loop()
+
+        async def serve() -> None:
+            app = web.Application()
+            app.router.add_post("/v1/chat/completions", self._chat)
+            self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+            await self._runner.setup()
+            site = web.TCPSite(self._runner, "127.0.0.1", 0)
+            await site.start()
+            self.port = self._runner.addresses[0][1]
+            started.set()
+
+        def run() -> None:
+            self._loop.run_until_complete(serve())
+            self._loop.run_forever()
+
+        self._thread = threading.Thread(target=run, daemon=True)
+        self._thread.start()
+        assert started.wait(10)
+
+    def stop(self) -> None:
+        """Stop to serve, dropping what is open."""
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        raw = await request.read()
+        self.requests.append(raw)
+        self.headers.append(dict(request.headers))
+        if self.silence:
+            await asyncio.sleep(self.silence)
+        if self.status != 200:
+            body = self.body or b'{"error":{"message":"as told"}}'
+            return web.Response(status=self.status, body=body, content_type="application/json")
+        if not json.loads(raw).get("stream"):
+            return web.json_response(self._answer(json.loads(raw)))
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        self.open_streams += 1
+        try:
+            for number, event in enumerate(EVENTS[:1] * self.repeat + EVENTS[1:]):
+                if number == self.break_after:
+                    assert request.transport
+                    request.transport.abort()
+                    return response
+                await response.write(event)
+                await asyncio.sleep(self.gap)
+        finally:
+            self.open_streams -= 1
+        return response
+
+    def _answer(self, body: dict[str, Any]) -> dict[str, Any]:
+        message = {"role": "assistant", "content": self.text}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+        answer = {"id": "x", "object": "chat.completion", "created": 1, "model": body["model"]}
+        return {**answer, "choices": [choice], "usage": usage}

@@ -1,0 +1,197 @@
+"""What happens when a provider does not answer as it should."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import Any
+
+import pytest
+from conftest import MakeClient, provider
+from fake_upstream import EVENTS, FakeUpstream
+from test_openai import chat
+
+from llm_api.config import ProviderConfig
+from llm_api.providers.breaker import COOLDOWN, MINIMUM, WINDOW, Breaker
+
+
+@pytest.fixture
+def dead() -> ProviderConfig:
+    """A provider on a port where nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/v1"
+    return ProviderConfig(name="dead", adapter="openai", base_url=url, models=("m",))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_next_answers_for_a_dead_one(
+    make_client: MakeClient, dead: ProviderConfig, upstream: FakeUpstream, stream: bool
+) -> None:
+    response = chat(make_client(dead, provider("live", upstream)), stream=stream)
+    assert response.status_code == 200
+    assert response.headers["X-Provider"] == "live"
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 408, 429, 500, 502, 503])
+def test_the_next_answers_where_the_provider_is_at_fault(
+    make_client: MakeClient, upstream: FakeUpstream, second: FakeUpstream, status: int
+) -> None:
+    upstream.status = status
+    response = chat(make_client(provider("first", upstream), provider("other", second)))
+    assert response.headers["X-Provider"] == "other"
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 413, 415, 422])
+def test_a_refused_request_is_not_tried_again(
+    make_client: MakeClient, upstream: FakeUpstream, second: FakeUpstream, status: int
+) -> None:
+    upstream.status, upstream.body = status, b'{"error":{"message":"No."}}'
+    response = chat(make_client(provider("first", upstream), provider("other", second)))
+    assert (response.status_code, response.data) == (status, b'{"error":{"message":"No."}}')
+    assert second.requests == []
+
+
+def test_a_silent_provider_is_left_in_time(
+    make_client: MakeClient, upstream: FakeUpstream, second: FakeUpstream
+) -> None:
+    upstream.silence = 30
+    slow = provider("slow", upstream, first_chunk_timeout=0.2)
+    response = chat(make_client(slow, provider("other", second)), stream=True)
+    assert response.headers["X-Provider"] == "other"
+
+
+def test_a_stream_that_breaks_ends_with_an_error(
+    make_client: MakeClient, upstream: FakeUpstream, second: FakeUpstream
+) -> None:
+    upstream.break_after = 2
+    text = chat(make_client(provider("first", upstream), provider("o", second)), stream=True).data
+    assert text.startswith(EVENTS[0])
+    last = text.strip().split(b"\n\n")[-1]
+    assert json.loads(last.removeprefix(b"data: "))["error"]["code"] == "provider_broke_off"
+    assert b"[DONE]" not in text
+    assert second.requests == []
+
+
+def test_a_stream_beyond_its_deadline_ends_with_an_error(
+    make_client: MakeClient, upstream: FakeUpstream
+) -> None:
+    upstream.gap, upstream.repeat = 0.1, 10_000
+    text = chat(make_client(provider("first", upstream, deadline=0.5)), stream=True).text
+    assert "deadline" in text
+    assert "[DONE]" not in text
+
+
+def test_nobody_answers(make_client: MakeClient, dead: ProviderConfig) -> None:
+    response = chat(make_client(dead))
+    assert response.status_code == 504
+    error = response.get_json()["error"]
+    assert error["code"] == "provider_unavailable"
+    assert "dead: no connection" in error["message"]
+    assert response.headers["Retry-After"]
+
+
+def test_everybody_is_busy(
+    make_client: MakeClient, upstream: FakeUpstream, second: FakeUpstream
+) -> None:
+    upstream.gap, upstream.repeat = 0.05, 10_000
+    second.status = 429
+    first = provider("first", upstream, max_concurrency=1)
+    client = make_client(first, provider("other", second))
+    held = chat(client, stream=True)
+    response = chat(client)
+    assert response.status_code == 429
+    assert response.get_json()["error"]["type"] == "rate_limit_error"
+    assert response.headers["Retry-After"]
+    held.close()
+
+
+def test_a_model_is_asked_only_where_it_is(
+    make_client: MakeClient, upstream: FakeUpstream, second: FakeUpstream
+) -> None:
+    client = make_client(provider("first", upstream), provider("other", second, models=("n",)))
+    assert chat(client, model="n").headers["X-Provider"] == "other"
+    assert upstream.requests == []
+
+
+def test_the_configured_order_decides(
+    make_client: MakeClient, upstream: FakeUpstream, second: FakeUpstream
+) -> None:
+    providers = (provider("first", upstream), provider("other", second))
+    for order, answering in (
+        ("Auto", "first"),
+        ("You", "first"),
+        ("other", "other"),
+        ("other, first", "other"),
+    ):
+        client = make_client(*providers, provider=order)
+        assert chat(client).headers["X-Provider"] == answering
+
+
+def test_a_provider_that_keeps_failing_is_left_alone(
+    make_client: MakeClient, upstream: FakeUpstream, second: FakeUpstream
+) -> None:
+    upstream.status = 500
+    client = make_client(provider("first", upstream), provider("other", second))
+    for _ in range(MINIMUM + 3):
+        assert chat(client).headers["X-Provider"] == "other"
+    assert len(upstream.requests) == MINIMUM
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def opened(clock: Clock) -> Breaker:
+    breaker = Breaker(clock)
+    for _ in range(MINIMUM):
+        assert breaker.allow()
+        breaker.failed()
+    assert breaker.state == "open"
+    return breaker
+
+
+def test_an_open_breaker_lets_one_probe_through(clock: Clock) -> None:
+    breaker = opened(clock)
+    assert not breaker.allow()
+    clock.now += COOLDOWN
+    assert breaker.state == "half_open"
+    assert [breaker.allow(), breaker.allow()] == [True, False]
+    breaker.succeeded()
+    assert breaker.state == "closed"
+    assert breaker.allow()
+
+
+def test_a_failed_probe_opens_it_again(clock: Clock) -> None:
+    breaker = opened(clock)
+    clock.now += COOLDOWN
+    assert breaker.allow()
+    breaker.failed()
+    assert breaker.state == "open"
+    clock.now += COOLDOWN
+    assert breaker.allow()
+    breaker.abandoned()
+    assert breaker.allow()
+
+
+def test_old_failures_and_few_failures_do_not_count(clock: Clock) -> None:
+    breaker = Breaker(clock)
+    for _ in range(MINIMUM - 1):
+        breaker.failed()
+    clock.now += WINDOW + 1
+    breaker.failed()
+    assert breaker.state == "closed"
+    outcomes: list[Any] = [breaker.succeeded] * MINIMUM + [breaker.failed]
+    for outcome in outcomes:
+        outcome()
+    assert breaker.state == "closed"

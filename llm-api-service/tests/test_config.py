@@ -1,0 +1,130 @@
+"""The configuration is read once, and what cannot be used is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llm_api.config import Config, ConfigError, load
+
+
+def providers_file(folder: Path, *entries: Any) -> dict[str, str]:
+    path = folder / "providers.json"
+    path.write_text(json.dumps(list(entries)))
+    return {"PROVIDERS_FILE": str(path)}
+
+
+def test_the_defaults() -> None:
+    config = load({})
+    assert config == Config()
+    assert [provider.name for provider in config.providers] == ["local"]
+
+
+def test_every_variable(tmp_path: Path) -> None:
+    entry = {
+        "name": "far",
+        "adapter": "openai",
+        "base_url": "https://far.example/v1",
+        "deadline": 9,
+    }
+    config = load(
+        {
+            "PORT": "1234",
+            "LOG_LEVEL": "debug",
+            "ENABLE_REQUEST_LOGGING": "TRUE",
+            "PRIVATE_MODE": "false",
+            "PROVIDER": "far",
+            "MODEL": "m",
+            "SYSTEM_PROMPT": "Be brief.",
+            "REMOVE_SOURCES": "0",
+            "MAX_STREAMS": "5",
+            "MAX_BODY_BYTES": "2048",
+            "SHUTDOWN_TIMEOUT": "7",
+            "EGRESS_PROXY": "http://egress:3128",
+        }
+        | providers_file(tmp_path, entry)
+    )
+    assert (config.port, config.log_level, config.request_logging) == (1234, "DEBUG", True)
+    assert (config.max_streams, config.max_body_bytes, config.shutdown_timeout) == (5, 2048, 7)
+    assert (config.remove_sources, config.model, config.provider) == (False, "m", "far")
+    assert config.providers[0].deadline == 9
+    assert config.providers[0].models == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "0"),
+        ("PORT", "http"),
+        ("PORT", "-1"),
+        ("LOG_LEVEL", "LOUD"),
+        ("ENABLE_REQUEST_LOGGING", "maybe"),
+        ("MAX_STREAMS", "0"),
+        ("PRIVATE_MODE", "true"),
+        ("PROVIDERS_FILE", "/nowhere"),
+        ("EGRESS_PROXY", "socks5://x"),
+    ],
+)
+def test_a_bad_variable_is_named(name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        load({name: value})
+
+
+GOOD = {"name": "p", "adapter": "openai", "base_url": "http://h/v1"}
+
+
+@pytest.mark.parametrize(
+    ("entries", "problem"),
+    [
+        ([], "at least one"),
+        (["x"], "must be an object"),
+        ([GOOD | {"colour": "red"}], "unknown keys"),
+        ([GOOD | {"name": ""}], "name must be"),
+        ([GOOD | {"name": "a,b"}], "name must be"),
+        ([GOOD | {"adapter": "magic"}], "adapter must be one of openai, g4f"),
+        ([GOOD | {"base_url": "host"}], "base_url must be a URL"),
+        ([GOOD | {"models": "m"}], "models must be a list"),
+        ([GOOD | {"models": [1]}], "models must be a list of names"),
+        ([GOOD | {"deadline": "long"}], "deadline must be a float"),
+        ([GOOD | {"deadline": True}], "deadline must be a float"),
+        ([GOOD | {"max_concurrency": -1}], "must not be negative"),
+        ([GOOD, GOOD], "more than one provider called p"),
+    ],
+)
+def test_a_bad_provider_is_named(tmp_path: Path, entries: list[Any], problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        load(providers_file(tmp_path, *entries))
+
+
+def test_a_key_is_never_shown(tmp_path: Path) -> None:
+    config = load(providers_file(tmp_path, GOOD | {"api_key": "canary"}))
+    assert config.providers[0].api_key == "canary"
+    assert "canary" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"PORT": "x"}, "PORT=x"),
+        ({"PROVIDER": "nobody"}, "names nobody"),
+        ({"PROVIDER": ","}, "names no provider"),
+    ],
+)
+def test_a_bad_start_ends_with_one_line(environ: dict[str, str], message: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "llm_api"],
+        env=os.environ | {"PYTHONPATH": "src"} | environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert result.stderr.startswith("llm_api: ")
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1

@@ -1,0 +1,218 @@
+"""OpenAI's protocol, in front of one provider that behaves."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from conftest import MakeClient, provider, until
+from fake_upstream import EVENTS, FakeUpstream
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+MESSAGES = [{"role": "user", "content": "Hi"}]
+
+
+def chat(client: FlaskClient, **body: Any) -> TestResponse:
+    return client.post("/v1/chat/completions", json={"messages": MESSAGES, **body})
+
+
+def test_an_answer_passes_as_it_is(client: FlaskClient) -> None:
+    response = chat(client, model="m")
+    assert response.status_code == 200
+    assert response.get_json()["choices"][0]["message"]["content"] == "Hello"
+    assert response.headers["X-Provider"] == "first"
+
+
+def test_a_stream_passes_byte_for_byte(client: FlaskClient) -> None:
+    response = chat(client, model="m", stream=True)
+    assert response.data == b"".join(EVENTS)
+    assert response.mimetype == "text/event-stream"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["X-Accel-Buffering"] == "no"
+
+
+def test_every_parameter_reaches_the_provider(client: FlaskClient, upstream: FakeUpstream) -> None:
+    body = {
+        "model": "m",
+        "messages": [{"role": "developer", "content": [{"type": "text", "text": "Hi"}]}],
+        "tools": [{"type": "function", "function": {"name": "f"}}],
+        "response_format": {"type": "json_object"},
+        "seed": 7,
+        "logit_bias": {"1": 2},
+        "something_new": [1, None],
+    }
+    data = json.dumps(body, indent=1).encode()
+    assert client.post("/v1/chat/completions", data=data).status_code == 200
+    assert upstream.requests == [data]
+
+
+def test_a_request_without_a_model_gets_the_default(
+    make_client: MakeClient, upstream: FakeUpstream
+) -> None:
+    client = make_client(provider("first", upstream, models=("m", "other")), model="other")
+    chat(client)
+    chat(client, model="auto")
+    assert [json.loads(raw)["model"] for raw in upstream.requests] == ["other", "m"]
+
+
+def test_the_system_prompt_is_added_where_there_is_none(
+    make_client: MakeClient, upstream: FakeUpstream
+) -> None:
+    client = make_client(provider("first", upstream), system_prompt="Be brief.")
+    chat(client)
+    chat(client, messages=[{"role": "system", "content": "Mine"}, *MESSAGES])
+    sent = [json.loads(raw)["messages"][0]["content"] for raw in upstream.requests]
+    assert sent == ["Be brief.", "Mine"]
+
+
+def test_the_key_goes_to_the_provider_and_the_clients_key_does_not(
+    make_client: MakeClient, upstream: FakeUpstream
+) -> None:
+    client = make_client(provider("first", upstream, api_key="ours"))
+    headers = {"Authorization": "Bearer theirs"}
+    client.post("/v1/chat/completions", json={"messages": MESSAGES}, headers=headers)
+    assert upstream.headers[0]["Authorization"] == "Bearer ours"
+
+
+BAD = [
+    ({"messages": []}, "messages"),
+    ({"messages": "Hi"}, "messages"),
+    ({"messages": [3]}, "messages[0]"),
+    ({"messages": [{"role": "king", "content": "Hi"}]}, "messages[0].role"),
+    ({"messages": [{"role": "user"}]}, "messages[0].content"),
+    ({"messages": [{"role": "user", "content": ["Hi"]}]}, "messages[0].content"),
+    ({"model": 3}, "model"),
+    ({"stream": "yes"}, "stream"),
+    ({"temperature": 3}, "temperature"),
+    ({"temperature": "hot"}, "temperature"),
+    ({"top_p": -1}, "top_p"),
+    ({"n": 0}, "n"),
+    ({"n": True}, "n"),
+    ({"max_tokens": -5}, "max_tokens"),
+    ({"max_completion_tokens": 1.5}, "max_completion_tokens"),
+]
+
+
+@pytest.mark.parametrize(("body", "param"), BAD)
+def test_a_bad_parameter_is_named(
+    client: FlaskClient, upstream: FakeUpstream, body: dict[str, Any], param: str
+) -> None:
+    response = chat(client, **body)
+    assert response.status_code == 400
+    error = response.get_json()["error"]
+    assert error["param"] == param
+    assert error["type"] == "invalid_request_error"
+    assert error["message"].startswith(param)
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b'"x"', b"\xff\xfe", b"[" * 200_000])
+def test_a_body_that_is_no_json_object(client: FlaskClient, data: bytes) -> None:
+    response = client.post("/v1/chat/completions", data=data)
+    assert response.status_code == 400
+    assert response.get_json()["error"]["code"] == "invalid_json"
+    assert chat(client).status_code == 200
+
+
+def test_an_unknown_model(client: FlaskClient) -> None:
+    response = chat(client, model="gpt-4")
+    assert response.status_code == 404
+    error = response.get_json()["error"]
+    assert (error["code"], error["param"]) == ("model_not_found", "model")
+    assert "gpt-4" in error["message"]
+    assert "m" in error["message"]
+
+
+def test_other_errors_have_the_same_shape(make_client: MakeClient, upstream: FakeUpstream) -> None:
+    client = make_client(provider("first", upstream), max_body_bytes=2048)
+    answers = {
+        404: client.get("/nowhere"),
+        405: client.get("/v1/chat/completions"),
+        413: client.post("/v1/chat/completions", data=b"x" * 4096),
+    }
+    for status, response in answers.items():
+        assert response.status_code == status
+        assert set(response.get_json()["error"]) == {"message", "type", "param", "code"}
+    assert "POST" in answers[405].headers["Allow"]
+
+
+def test_the_unexpected_tells_nothing(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("secret of the house")
+
+    monkeypatch.setattr("llm_api.routes.models.current_service", fail)
+    response = client.get("/v1/models")
+    assert response.status_code == 500
+    assert "secret" not in response.text
+    assert "secret of the house" in caplog.text
+
+
+def test_models(make_client: MakeClient, upstream: FakeUpstream, second: FakeUpstream) -> None:
+    client = make_client(
+        provider("first", upstream, models=("a", "b")),
+        provider("other", second, models=("b", "c/d")),
+    )
+    listed = client.get("/v1/models").get_json()
+    assert [(m["id"], m["owned_by"]) for m in listed["data"]] == [
+        ("a", "first"),
+        ("b", "first"),
+        ("c/d", "other"),
+    ]
+    assert client.get("/v1/models/c/d").get_json()["owned_by"] == "other"
+    assert client.get("/v1/models/x").get_json()["error"]["code"] == "model_not_found"
+    assert client.get("/models").get_json() == ["a", "b", "c/d"]
+
+
+def test_the_request_id_is_kept_or_made(client: FlaskClient) -> None:
+    kept = client.get("/models", headers={"X-Request-ID": "client-id-1"})
+    assert kept.headers["X-Request-ID"] == "client-id-1"
+    for odd in ("short", "with space 123", "x" * 65):
+        made = client.get("/models", headers={"X-Request-ID": odd})
+        assert made.headers["X-Request-ID"] != odd
+    assert client.get("/nowhere").headers["X-Request-ID"]
+
+
+def test_health(client: FlaskClient) -> None:
+    assert client.get("/health/live").get_json() == {"status": "live"}
+    assert client.get("/health/ready").get_json() == {"status": "ready"}
+
+
+def test_a_client_that_goes_ends_the_stream_at_the_provider(
+    client: FlaskClient, upstream: FakeUpstream
+) -> None:
+    upstream.gap, upstream.repeat = 0.05, 10_000
+    response = chat(client, stream=True)
+    next(iter(response.response))
+    assert upstream.open_streams == 1
+    response.close()
+    until(lambda: upstream.open_streams == 0)
+
+
+def test_a_client_that_does_not_read_holds_the_provider_back(
+    client: FlaskClient, upstream: FakeUpstream
+) -> None:
+    upstream.repeat = 200_000
+    response = chat(client, stream=True)
+    next(iter(response.response))
+    until(lambda: upstream.open_streams == 1)
+    service = client.application.extensions["llm_api"]
+    assert service.ready
+    response.close()
+    until(lambda: upstream.open_streams == 0)
+
+
+def test_more_answers_than_places(make_client: MakeClient, upstream: FakeUpstream) -> None:
+    upstream.gap, upstream.repeat = 0.05, 10_000
+    client = make_client(provider("first", upstream), max_streams=1)
+    first = chat(client, stream=True)
+    refused = chat(client)
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"] == "1"
+    assert client.get("/health/ready").status_code == 200
+    first.close()
+    upstream.gap, upstream.repeat = 0, 1
+    assert chat(client).status_code == 200

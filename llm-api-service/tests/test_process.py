@@ -1,0 +1,131 @@
+"""The service as a process of its own, as it runs in a container, with OpenAI's own client."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from conftest import until
+from fake_upstream import EVENTS, FakeUpstream
+from openai import BadRequestError, InternalServerError, NotFoundError, OpenAI
+
+BODY: dict[str, Any] = {"stream": True, "messages": [{"role": "user", "content": "secret"}]}
+
+
+@dataclass
+class Running:
+    """A running service."""
+
+    process: subprocess.Popen[str]
+    url: str
+    log: Path
+
+    @property
+    def client(self) -> OpenAI:
+        return OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0)
+
+    def chat(self) -> requests.Response:
+        return requests.post(f"{self.url}/v1/chat/completions", json=BODY, stream=True, timeout=30)
+
+
+@pytest.fixture
+def running(upstream: FakeUpstream, tmp_path: Path) -> Iterator[Running]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    providers = tmp_path / "providers.json"
+    entry = {"name": "p", "adapter": "openai", "base_url": upstream.url, "models": ["m"]}
+    providers.write_text(json.dumps([entry]))
+    environ = os.environ | {
+        "PYTHONPATH": "src",
+        "PORT": str(port),
+        "PROVIDERS_FILE": str(providers),
+        "ENABLE_REQUEST_LOGGING": "true",
+        "SHUTDOWN_TIMEOUT": "20",
+    }
+    log = tmp_path / "log"
+    check = [sys.executable, "-m", "llm_api.healthcheck"]
+    assert subprocess.run(check, env=environ, check=False).returncode == 1
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "llm_api"], env=environ, stdout=output, text=True
+        )
+        until(lambda: subprocess.run(check, env=environ, check=False).returncode == 0)
+        yield Running(process, f"http://127.0.0.1:{port}", log)
+        process.terminate()
+        process.wait(30)
+
+
+def test_openais_client(running: Running, upstream: FakeUpstream) -> None:
+    client = running.client
+    messages: Any = BODY["messages"]
+    answer = client.chat.completions.create(model="m", messages=messages)
+    assert answer.choices[0].message.content == "Hello"
+    chunks = list(client.chat.completions.create(model="m", messages=messages, stream=True))
+    assert "".join(c.choices[0].delta.content or "" for c in chunks) == "Hello"
+    assert [model.id for model in client.models.list()] == ["m"]
+    with pytest.raises(NotFoundError, match="gpt-4"):
+        client.chat.completions.create(model="gpt-4", messages=messages)
+    with pytest.raises(BadRequestError, match="temperature"):
+        client.chat.completions.create(model="m", messages=messages, temperature=9)
+    upstream.status = 500
+    with pytest.raises(InternalServerError):
+        client.chat.completions.create(model="m", messages=messages)
+
+
+def test_a_client_that_goes_frees_the_provider(running: Running, upstream: FakeUpstream) -> None:
+    upstream.gap, upstream.repeat = 0.05, 10_000
+    response = running.chat()
+    next(response.iter_content(10))
+    assert upstream.open_streams == 1
+    response.close()
+    until(lambda: upstream.open_streams == 0)
+
+
+def test_many_streams_at_once(running: Running, upstream: FakeUpstream) -> None:
+    upstream.gap, upstream.repeat = 0.02, 20
+    whole = []
+
+    def one() -> None:
+        whole.append(running.chat().content.endswith(b"data: [DONE]\n\n"))
+
+    threads = [threading.Thread(target=one) for _ in range(100)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert whole == [True] * 100
+
+
+def test_sigterm_lets_an_open_stream_finish(running: Running, upstream: FakeUpstream) -> None:
+    upstream.gap = 0.5
+    response = running.chat()
+    lines = response.iter_content(None)
+    data = next(lines)
+    running.process.send_signal(signal.SIGTERM)
+    data += b"".join(lines)
+    assert data == b"".join(EVENTS)
+    assert running.process.wait(30) == 0
+
+
+def test_the_log_is_json_and_tells_no_secret(running: Running) -> None:
+    headers = {"X-Request-ID": "request-0001"}
+    requests.get(f"{running.url}/?text=secret&token=canary", headers=headers, timeout=10)
+    requests.get(f"{running.url}/nowhere?token=canary", timeout=10)
+    text = until(lambda: "/nowhere" in (t := running.log.read_text()) and t)
+    lines = [json.loads(line) for line in text.splitlines()]
+    request = next(line for line in lines if line.get("request_id") == "request-0001")
+    assert (request["path"], request["status"], request["provider"]) == ("/", 200, "p")
+    assert "secret" not in text
+    assert "canary" not in text
