@@ -15,8 +15,8 @@ PART = (
     '"choices":[{"index":0,"delta":%s,"finish_reason":%s}]}'
 )
 EVENTS = [
-    b"data: " + (PART % ('{"role":"assistant","content":"Hel"}', "null")).encode() + b"\n\n",
-    b"data: " + (PART % ('{"content":"lo"}', "null")).encode() + b"\n\n",
+    b"data: " + (PART % ('{"role":"assistant","content":"He"}', "null")).encode() + b"\n\n",
+    b"data: " + (PART % ('{"content":"llo"}', "null")).encode() + b"\n\n",
     b"data: " + (PART % ("{}", '"stop"')).encode() + b"\n\n",
     b"data: [DONE]\n\n",
 ]

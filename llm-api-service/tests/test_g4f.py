@@ -42,7 +42,7 @@ class FakeClass:
 
     default_model = "default"
     models = ("default", "large")
-    items: tuple[Any, ...] = ("Hel", "lo")
+    items: tuple[Any, ...] = ("He", "llo")
     error: Exception | None = None
     error_at = 0
     calls: list[dict[str, Any]]
@@ -84,7 +84,7 @@ def events(text: str) -> list[dict[str, Any]]:
 
 
 def test_an_answer(client: FlaskClient, fake: type[FakeClass]) -> None:
-    fake.items = (Reasoning("Hm."), "Hel", "lo", Usage(), FinishReason())
+    fake.items = (Reasoning("Hm."), "He", "llo", Usage(), FinishReason())
     answer = chat(client).get_json()
     message = answer["choices"][0]["message"]
     assert message == {"role": "assistant", "content": "Hello", "reasoning_content": "Hm."}
@@ -94,13 +94,13 @@ def test_an_answer(client: FlaskClient, fake: type[FakeClass]) -> None:
 
 
 def test_a_stream(client: FlaskClient, fake: type[FakeClass]) -> None:
-    fake.items = ("Hel", "", object(), "lo")
+    fake.items = ("He", "", object(), "llo")
     response = chat(client, stream=True, stream_options={"include_usage": True})
     assert response.text.endswith("data: [DONE]\n\n")
     chunks = events(response.text)
     assert len({chunk["id"] for chunk in chunks}) == 1
     deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
-    assert deltas == [{"role": "assistant", "content": "Hel"}, {"content": "lo"}, {}]
+    assert deltas == [{"role": "assistant", "content": "He"}, {"content": "llo"}, {}]
     reasons = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]]
     assert reasons == [None, None, "stop"]
     assert chunks[-1]["choices"] == []
@@ -173,7 +173,7 @@ def test_a_stream_that_breaks_ends_with_an_error(
 ) -> None:
     fake.error, fake.error_at = RuntimeError("gone"), 1
     text = chat(client, stream=True).text
-    assert "Hel" in text
+    assert "He" in text
     assert events(text)[-1]["error"]["code"] == "provider_broke_off"
     assert "[DONE]" not in text
     assert chat(client).get_json()["error"]["code"] == "provider_unavailable"
