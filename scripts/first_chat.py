@@ -79,7 +79,7 @@ def chat(url: str) -> str:
     ) as response:
         if response.status_code != requests.codes.ok:
             raise ChatError(f"status {response.status_code}: {response.text.strip()[:500]}")
-        for line in response.iter_lines():
+        for line in response.iter_lines(chunk_size=None):  # as it comes, not by the block
             if not line.startswith(b"data: "):
                 continue
             if line == b"data: [DONE]":
