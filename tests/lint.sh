@@ -17,6 +17,7 @@ check ansible ansible-lint --nocolor -q
 check python ruff check .
 check format ruff format --check .
 check types mypy scripts tests benchmarks
+check "types of molecule" env MYPYPATH=molecule mypy molecule
 for plugin in roles/*/{lookup,filter}_plugins; do
     [ -d "$plugin" ] && check "types of $plugin" mypy "$plugin"
 done
