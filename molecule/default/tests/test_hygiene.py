@@ -1,0 +1,20 @@
+"""What the cluster leaves on the host is nobody else's business."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def test_nobody_else_reads_the_configuration(host: Any) -> None:
+    assert host.file("/opt/freegpt4/llm-api/providers.json").exists
+    command = "find /opt/freegpt4 -type f -readable"
+    assert host.check_output(command)
+    assert host.run("sudo -u nobody %s", command).stdout == ""
+
+
+def test_nobody_else_writes_it(host: Any) -> None:
+    assert host.check_output("find /opt/freegpt4 -perm /022 -not -type l") == ""
+
+
+def test_build_leaves_nothing_behind(host: Any) -> None:
+    assert host.check_output("find /tmp -name 'images-*'") == ""
