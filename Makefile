@@ -9,7 +9,11 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export UV_SYSTEM_CERTS := true
 export UV_PYTHON_DOWNLOADS := never
 
-# Further arguments for ansible-playbook: make up ARGS='-i inventory/examples/single-server -e llm_api_replicas=3'
+# Which hosts: make up INVENTORY=inventory/examples/single-server
+INVENTORY ?= inventory/hosts.yml
+export ANSIBLE_INVENTORY := $(INVENTORY)
+
+# Further arguments for ansible-playbook: make up ARGS='-e llm_api_replicas=3'
 ARGS ?=
 
 # sudo asks for a password only where it needs one.
@@ -93,4 +97,4 @@ service-tools: dev-tools $(SERVICES:=/.venv/.stamp)
 # The tests run on hosts that are containers, so this machine needs an engine: the project's own role sees to it.
 .PHONY: engine
 engine: dev-tools
-	@$(PLAYBOOK) playbooks/engine.yml $(ARGS)
+	@$(PLAYBOOK) --inventory inventory/hosts.yml playbooks/engine.yml
