@@ -11,5 +11,5 @@ if [ ${#scenarios[@]} -eq 0 ]; then
 fi
 for scenario in "${scenarios[@]}"; do
     echo "molecule: $scenario"
-    molecule test --scenario-name "$scenario"
+    molecule --base-config .config/molecule/config.yml test --scenario-name "$scenario"
 done
