@@ -15,36 +15,54 @@ from model_server.config import Config
 from model_server.engine import Engine
 
 
+def delta(index: int = 0, finish_reason: str | None = None, **fields: Any) -> dict[str, Any]:
+    choice = {"index": index, "delta": fields, "finish_reason": finish_reason}
+    return {"id": "chatcmpl-1", "choices": [choice], "model": "path", "timings": {}}
+
+
+def usage(completion: int) -> dict[str, Any]:
+    counts = {
+        "prompt_tokens": 5,
+        "completion_tokens": completion,
+        "total_tokens": 5 + completion,
+    }
+    return {"id": "chatcmpl-1", "choices": [], "model": "path", "usage": counts}
+
+
 class FakeBackend:
-    """Says its words, one after the other, and remembers what it was asked."""
+    """Says its chunks, one after the other, and remembers what it was asked."""
 
     def __init__(self) -> None:
-        self.words = ["Hello", " there"]
+        self.chunks = [
+            delta(role="assistant", content=None) | {"prompt_progress": {"processed": 0}},
+            delta(role="assistant", content=None),
+            delta(content="Hello"),
+            delta(content=" there"),
+            delta(finish_reason="stop"),
+            usage(2),
+        ]
         self.asked: list[dict[str, Any]] = []
         self.gate = threading.Event()
         self.gate.set()
         self.said = 0
+        self.failure: Exception | None = None
 
     def handle_chat_completions(
         self, body: dict[str, Any], callback: Callable[[dict[str, Any]], bool]
     ) -> None:
         self.asked.append(body)
-        if body["messages"][-1].get("content") == "too long":
-            error = {"code": 400, "message": "too long", "type": "exceed_context_size_error"}
-            callback({"error": error})
-            return
-        if body["messages"][-1].get("content") == "bad":
-            raise ValueError("messages[0].content must be text")
-        if not body.get("stream"):
-            self.gate.wait(10)
-            message = {"role": "assistant", "content": "".join(self.words)}
-            callback({"choices": [{"message": message}], "model": "path", "timings": {}})
-            return
-        for word in self.words:
-            if callback({"choices": [{"delta": {"content": word}}], "model": "path"}):
+        if self.failure:
+            raise self.failure
+        for chunk in self.chunks:
+            if callback(chunk):
                 return
             self.said += 1
-            self.gate.wait(10)
+            if not self.gate.wait(5):
+                raise TimeoutError
+
+    def handle_metrics(self) -> object:
+        self.gate.wait(10)
+        return b""
 
 
 @pytest.fixture
@@ -60,5 +78,10 @@ def backend() -> Iterator[FakeBackend]:
 
 
 @pytest.fixture
-def client(config: Config, backend: FakeBackend) -> FlaskClient:
-    return create_app(config, Engine(backend, config)).test_client()
+def engine(config: Config, backend: FakeBackend) -> Engine:
+    return Engine(backend, config)
+
+
+@pytest.fixture
+def client(config: Config, engine: Engine) -> FlaskClient:
+    return create_app(config, engine).test_client()

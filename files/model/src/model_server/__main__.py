@@ -22,7 +22,16 @@ IDLE_MS = 600_000
 def worker() -> Flask:
     """Load the model and return the application; Granian calls this in its worker process."""
     config = load()
-    return create_app(config, Engine(load_backend(config), config))
+    logging.basicConfig(level=config.log_level)
+    backend = load_backend(config)
+    logging.getLogger(__name__).info(
+        "%s is ready: %d slots of %d tokens, %d threads",
+        config.model_id,
+        config.parallel,
+        config.context_size // config.parallel,
+        config.threads,
+    )
+    return create_app(config, Engine(backend, config))
 
 
 def main() -> int:
@@ -32,7 +41,6 @@ def main() -> int:
     except ConfigError as error:
         print(f"model_server: {error}", file=sys.stderr)
         return 2
-    logging.basicConfig(level=config.log_level)
     Granian(
         "model_server.__main__:worker",
         factory=True,

@@ -27,10 +27,11 @@ class Config:
     """Tokens, shared by the `parallel` slots."""
     parallel: int = 4
     """How many answers are generated at once."""
-    threads: int = 2
+    threads: int = min(2, len(os.sched_getaffinity(0)))
+    """Two at most, unless told: a small model gains nothing from more, and its neighbours lose."""
     max_tokens: int = 512
     """Longest answer in tokens, whatever a request asks for."""
-    max_requests: int = 256
+    max_requests: int = 512
     """How many requests may be generating or waiting; the next is told to come again."""
     system_prompt: str = "You are a helpful assistant. Answer in English."
     temperature: float = 0.0
