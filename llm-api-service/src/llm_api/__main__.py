@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import resource
 import sys
 
 from flask import Flask
@@ -12,20 +14,16 @@ from granian.log import LogLevels
 
 from llm_api import logs
 from llm_api.app import create_app
-from llm_api.config import ConfigError, load
-from llm_api.providers.registry import chosen
+from llm_api.config import Config, ConfigError, load
+from llm_api.service import EXTENSION
 
 # Longer than the gateway keeps an idle connection, so that none is closed under a request.
 IDLE_MS = 600_000
 # For health checks and refusals while all places for answers are taken.
 SPARE_THREADS = 32
-
-
-def worker() -> Flask:
-    """Return the application; Granian calls this in its worker process."""
-    config = load()
-    logs.set_up(config.log_level)
-    return create_app(config)
+# Granian counts idle connections, too, and accepts no more beyond this: far above what gateways
+# keep open, so that a health check always gets in.
+CONNECTIONS = 16_384
 
 
 def main() -> int:
@@ -33,13 +31,26 @@ def main() -> int:
     try:
         config = load()
         logs.set_up(config.log_level)
-        chosen(config)
+        app = create_app(config)
     except ConfigError as error:
         print(f"llm_api: {error}", file=sys.stderr)
         return 2
+    _allow_open_files()
+    serve(config, app)
+    return 0
+
+
+def serve(config: Config, app: Flask) -> None:
+    """Serve `app` in a process of its own, which a signal to this one ends."""
+
+    def worker() -> Flask:
+        app.extensions[EXTENSION].start()
+        return app
+
+    # The worker inherits `app`, which has no threads yet, and shares its memory.
+    multiprocessing.set_start_method("fork", force=True)
     Granian(
-        "llm_api.__main__:worker",
-        factory=True,
+        "llm_api",
         # In the container, whose network is internal.
         address="0.0.0.0",  # noqa: S104
         port=config.port,
@@ -47,14 +58,19 @@ def main() -> int:
         workers=1,
         # An answer holds a thread for as long as it takes.
         blocking_threads=config.max_streams + SPARE_THREADS,
-        backpressure=config.max_streams + SPARE_THREADS,
+        backpressure=CONNECTIONS,
         workers_kill_timeout=config.shutdown_timeout,
         http1_settings=HTTP1Settings(header_read_timeout=IDLE_MS),
         websockets=False,
         log_level=LogLevels(config.log_level.lower()),
         log_dictconfig=logs.granian_config(config.log_level),
-    ).serve()
-    return 0
+    ).serve(target_loader=worker, wrap_loader=False)
+
+
+def _allow_open_files() -> None:
+    """Raise the limit on open files as far as it goes: an answer holds two."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The bridge between request threads and the event loop that does all provider I/O.
 
-A request runs in a thread; providers are asked on one loop in a thread of its own. A stream's
+A request runs in a thread; providers are asked on one loop in a thread of its own. An answer's
 chunks come over in a queue: the loop stops reading while the client is behind, and stops for good
 when the client has gone.
 """
@@ -10,15 +10,23 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, TypeVar
 
 import uvloop
+
+from llm_api.providers import sse
+from llm_api.providers.base import Answer, Routed
 
 T = TypeVar("T")
 
 # Bytes that may wait for a slow client before the provider is no longer read.
 HIGH_WATER = 256 * 1024
+# Seconds of a provider's silence after which the client gets a sign of life. It keeps proxies from
+# closing the connection, and shows whether the client is still there.
+HEARTBEAT = 10.0
 
 
 class Loop:
@@ -39,9 +47,15 @@ class Loop:
         """Run `coroutine` on the loop and return its result, or raise what it raises."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
-    def iterate(self, chunks: AsyncGenerator[bytes, None], on_close: Callable[[], None]) -> Stream:
-        """Return an iterator over `chunks` for a request thread; see `Stream`."""
-        return Stream(self._loop, chunks, on_close)
+    def stream(
+        self, opening: AbstractAsyncContextManager[Routed], on_close: Callable[[], None]
+    ) -> Stream:
+        """Return the answer that `opening` enters, once it has begun, for a request thread.
+
+        `on_close` is called once: when the stream is closed, or before this raises what
+        `opening` raised.
+        """
+        return Stream(self._loop, opening, on_close)
 
     def stop(self) -> None:
         """Stop the loop and wait for its thread."""
@@ -51,40 +65,60 @@ class Loop:
 
 
 class Stream:
-    """The chunks of an asynchronous generator, for a thread, with back-pressure.
+    """The bytes of an answer, for a thread, with back-pressure.
 
     Chunks that wait are handed over together. `close`, which the server calls when the answer is
-    sent or the client has gone, closes the asynchronous generator and calls `on_close`, once.
+    sent or the client has gone, leaves the context that the answer came from.
     """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        chunks: AsyncGenerator[bytes, None],
+        opening: AbstractAsyncContextManager[Routed],
         on_close: Callable[[], None],
     ) -> None:
-        """Begin to read `chunks` on `loop`."""
+        """Enter `opening` on `loop` and wait for its answer."""
         self._loop = loop
         self._on_close = on_close
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._waiting = 0
         self._room = asyncio.Event()
-        self._room.set()
         self._ended = False
         self._closed = False
-        self._pumping = asyncio.run_coroutine_threadsafe(self._pump(chunks), loop)
-
-    async def _pump(self, chunks: AsyncGenerator[bytes, None]) -> None:
+        begun: Future[Routed] = Future()
+        self._pumping = asyncio.run_coroutine_threadsafe(self._pump(opening, begun), loop)
         try:
-            async for chunk in chunks:
+            self.routed = begun.result()
+        except BaseException:
+            self.close()
+            raise
+        events = self.routed.answer.content_type.startswith(sse.CONTENT_TYPE)
+        self._patience = HEARTBEAT if events else None
+
+    async def _pump(
+        self, opening: AbstractAsyncContextManager[Routed], begun: Future[Routed]
+    ) -> None:
+        try:
+            async with opening as routed:
+                begun.set_result(routed)
+                await self._pass_on(routed.answer)
+        except BaseException as error:
+            if begun.done():
+                raise
+            begun.set_exception(error)
+        finally:
+            self._queue.put(None)
+
+    async def _pass_on(self, answer: Answer) -> None:
+        self._queue.put(answer.first)
+        self._waiting += len(answer.first)
+        async with aclosing(answer.rest) as rest:
+            async for chunk in rest:
                 self._queue.put(chunk)
                 self._waiting += len(chunk)
                 if self._waiting > HIGH_WATER:
                     self._room.clear()
                     await self._room.wait()
-        finally:
-            self._queue.put(None)
-            await chunks.aclose()
 
     def _taken(self, size: int) -> None:
         self._waiting -= size
@@ -96,15 +130,18 @@ class Stream:
         return self
 
     def __next__(self) -> bytes:
-        """Return what has come, waiting for it if need be.
+        """Return what has come, waiting for it if need be, or a sign of life.
 
         Raises:
-            StopIteration: the chunks have ended.
+            StopIteration: the answer has ended.
         """
         if self._ended:
             raise StopIteration
+        try:
+            item = self._queue.get(timeout=self._patience)
+        except queue.Empty:
+            return sse.HEARTBEAT
         parts = []
-        item = self._queue.get()
         while item is not None:
             parts.append(item)
             try:

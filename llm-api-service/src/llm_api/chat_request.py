@@ -22,7 +22,12 @@ RANGES: Mapping[str, tuple[type, float, float]] = {
     "max_completion_tokens": (int, 1, 2**31),
     "top_logprobs": (int, 0, 20),
 }
+# What a message of the model may bring in place of a content.
+INSTEAD_OF_CONTENT = ("tool_calls", "function_call", "refusal", "audio")
+# Names that stand for the default.
 DEFAULT_MODELS = ("", "auto", "default")
+# How deep lists and objects may lie in each other.
+MAX_DEPTH = 64
 
 
 @dataclass(frozen=True)
@@ -62,20 +67,43 @@ def parse(data: bytes, *, model: str = "", system_prompt: str = "") -> ChatReque
     Raises:
         ApiError: 400, naming the parameter at fault.
     """
-    try:
-        body = json.loads(data)
-    except (ValueError, RecursionError):
-        raise ApiError(400, "The body is no valid JSON.", code="invalid_json") from None
-    if not isinstance(body, dict):
-        raise ApiError(400, "The body must be a JSON object.", code="invalid_json")
+    body = _read(data)
     _check(body)
     added: dict[str, Any] = {}
-    if model and not body.get("model"):
+    if model and (body.get("model") or "") in DEFAULT_MODELS:
         added["model"] = model
     if system_prompt and not any(m["role"] in ("system", "developer") for m in body["messages"]):
         system = {"role": "system", "content": system_prompt}
         added["messages"] = [system, *body["messages"]]
     return ChatRequest({**body, **added}, None if added else data)
+
+
+def _read(data: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(data.decode(), parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise ApiError(400, "The body is no valid JSON in UTF-8.", code="invalid_json") from None
+    if not isinstance(body, dict):
+        raise ApiError(400, "The body must be a JSON object.", code="invalid_json")
+    # Each level takes a bracket: most bodies have too few of them to be counted level by level.
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _deeper_than(MAX_DEPTH, body):
+        message = f"The body has more than {MAX_DEPTH} levels of lists and objects."
+        raise ApiError(400, message, code="invalid_json")
+    return body
+
+
+def _no_constant(name: str) -> None:
+    """Refuse `NaN` and `Infinity`, which Python reads and JSON does not have."""
+    raise ValueError(name)
+
+
+def _deeper_than(depth: int, value: Any) -> bool:
+    """Return whether `value` has more than `depth` levels of lists and objects."""
+    level = [value]
+    for _ in range(depth):
+        values = (v.values() if isinstance(v, dict) else v for v in level)
+        level = [item for items in values for item in items if isinstance(item, dict | list)]
+    return bool(level)
 
 
 def _check(body: Mapping[str, Any]) -> None:
@@ -91,6 +119,8 @@ def _check(body: Mapping[str, Any]) -> None:
         if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
             sort = "whole number" if kind is int else "number"
             raise _fault(name, f"must be a {sort} from {low} to {high}")
+    if not isinstance(body.get("stream_options"), dict | None):
+        raise _fault("stream_options", "must be an object")
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise _fault("messages", "must be a list with at least one message")
@@ -104,7 +134,7 @@ def _check_message(where: str, message: Any) -> None:
     if message.get("role") not in ROLES:
         raise _fault(f"{where}.role", f"must be one of {', '.join(ROLES)}")
     content = message.get("content")
-    if content is None and message["role"] == "assistant":
+    if content is None and any(message.get(name) for name in INSTEAD_OF_CONTENT):
         return
     if isinstance(content, list) and all(
         isinstance(part, dict) and isinstance(part.get("type"), str) for part in content

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -12,6 +14,8 @@ from urllib.parse import urlsplit
 
 ADAPTERS = ("openai", "g4f")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+# It goes into a header and into lists separated by commas.
+NAME = re.compile(r"[A-Za-z0-9._-]+")
 TRUE, FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
@@ -170,13 +174,18 @@ def _provider(entry: Any, where: str) -> ProviderConfig:
             raise ConfigError(f"{where}: {key} must be a {wanted[-1].__name__}")
         if isinstance(value, int | float) and value < 0:
             raise ConfigError(f"{where}: {key} must not be negative")
-    if not all(isinstance(model, str) for model in entry.get("models", [])):
+        if key in ("first_chunk_timeout", "deadline") and not 0 < value < math.inf:
+            raise ConfigError(f"{where}: {key} must be a number of seconds above 0")
+    if not all(isinstance(model, str) and model for model in entry.get("models", [])):
         raise ConfigError(f"{where}: models must be a list of names")
-    if not entry.get("name") or "," in entry["name"]:
-        raise ConfigError(f"{where}: name must be a text without commas")
+    if not NAME.fullmatch(entry.get("name", "")):
+        raise ConfigError(f"{where}: name must be made of letters, digits, and . _ -")
     if entry.get("adapter") not in ADAPTERS:
         raise ConfigError(f"{where}: adapter must be one of {', '.join(ADAPTERS)}")
     url = urlsplit(entry.get("base_url", ""))
     if entry["adapter"] == "openai" and (url.scheme not in ("http", "https") or not url.netloc):
         raise ConfigError(f"{where}: base_url must be a URL such as https://host/v1")
-    return ProviderConfig(**entry | {"models": tuple(entry.get("models", ()))})
+    provider = ProviderConfig(**entry | {"models": tuple(entry.get("models", ()))})
+    if provider.models and provider.default_model not in ("", *provider.models):
+        raise ConfigError(f"{where}: default_model must be one of its models")
+    return provider

@@ -27,7 +27,8 @@ class JsonFormatter(logging.Formatter):
         line |= getattr(record, "fields", {})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        # In ASCII: what clients send may hold characters that no output takes.
+        return json.dumps(line)
 
 
 def set_up(level: str) -> None:

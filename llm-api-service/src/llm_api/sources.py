@@ -7,7 +7,7 @@ import re
 # Footnotes in the text, such as [^1^], [^1^][2] or [[1]](https://…).
 MARK = re.compile(r"\[\^\d+\^\](?:\[\d+\])?|\[\[\d+\]\]\([^)\s]*\)")
 # Their definitions, a line each: [1]: https://… "title"
-DEFINITION = re.compile(r"^[ \t]*\[\^?\d+\^?\]:[ \t]*\S+.*\n?", re.MULTILINE)
+DEFINITION = re.compile(r"^[ \t]*\[\^?\d+\^?\]:[ \t]*<?https?://.*\n?", re.MULTILINE)
 
 
 def remove_sources(text: str) -> str:

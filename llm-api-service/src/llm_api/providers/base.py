@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,7 +12,7 @@ from llm_api.config import ProviderConfig
 
 
 class ProviderError(Exception):
-    """A provider did not begin to answer, through no fault of the request: the next may."""
+    """A provider failed, through no fault of the request. Before it began, the next may answer."""
 
     def __init__(self, reason: str, status: int | None = None) -> None:
         """Say why, briefly and without secrets, and with the provider's HTTP status if any."""
@@ -22,21 +23,32 @@ class ProviderError(Exception):
 class RefusedError(Exception):
     """A provider refused the request itself; every other would, too. The answer is the client's."""
 
-    def __init__(self, status: int, body: bytes, content_type: str) -> None:
-        """Keep the provider's answer."""
+    def __init__(self, status: int, body: bytes) -> None:
+        """Keep the provider's answer: its HTTP status, and a JSON body in OpenAI's shape."""
         super().__init__(f"status {status}")
         self.status = status
         self.body = body
-        self.content_type = content_type
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer that has begun, in OpenAI's format: a JSON object, or the events of a stream."""
+    """An answer that has begun, in OpenAI's format: a JSON object, or the events of a stream.
+
+    `rest` raises ProviderError where the provider breaks off. Both hold whole events only.
+    """
 
     content_type: str
     first: bytes
     rest: AsyncGenerator[bytes, None]
+
+
+@dataclass(frozen=True)
+class Routed:
+    """An answer that has begun, and who gives it."""
+
+    provider: str
+    model: str
+    answer: Answer
 
 
 class Provider(Protocol):
@@ -50,13 +62,18 @@ class Provider(Protocol):
 
     @property
     def default_model(self) -> str:
-        """What it is asked for when a request names no model."""
+        """What it is asked for when a request names no model; empty if it has none."""
 
     def unsupported(self, request: ChatRequest) -> str | None:
         """Return the name of a parameter of `request` that it cannot honour."""
 
-    async def open(self, request: ChatRequest, model: str) -> Answer:
-        """Return the answer to `request` by `model`, once its first bytes are here.
+    async def start(self) -> None:
+        """Get ready, on the loop on which it will be asked."""
+
+    def open(self, request: ChatRequest, model: str) -> AbstractAsyncContextManager[Answer]:
+        """Enter the answer to `request` by `model` once its first bytes are here.
+
+        Leaving ends the call, wherever it is, and gives back its connection.
 
         Raises:
             ProviderError: another provider may answer.
@@ -64,7 +81,7 @@ class Provider(Protocol):
         """
 
     async def close(self) -> None:
-        """Give back connections."""
+        """Give back what `start` took."""
 
 
 async def nothing() -> AsyncGenerator[bytes, None]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from llm_api.chat_request import ChatRequest
 from llm_api.errors import ApiError
 from llm_api.providers import sse
-from llm_api.providers.base import Answer, Provider, ProviderError, RefusedError
+from llm_api.providers.base import Answer, Provider, ProviderError, RefusedError, Routed
 from llm_api.providers.breaker import Breaker
 
 logger = logging.getLogger(__name__)
@@ -30,18 +30,28 @@ class _Link:
     under_way: int = 0
 
     @property
+    def name(self) -> str:
+        return self.provider.config.name
+
+    @property
     def full(self) -> bool:
         limit = self.provider.config.max_concurrency
         return 0 < limit <= self.under_way
 
+    def model_for(self, wanted: str) -> str:
+        """Return the model to ask for; empty if this provider does not have it."""
+        models = self.provider.models
+        model = wanted or self.provider.default_model
+        return model if not models or model in models else ""
 
-@dataclass(frozen=True)
-class Routed:
-    """An answer that has begun, and who gives it."""
+    def enter(self, stack: AsyncExitStack) -> None:
+        """Count one more request until `stack` is left."""
 
-    provider: str
-    model: str
-    answer: Answer
+        def leave() -> None:
+            self.under_way -= 1
+
+        self.under_way += 1
+        stack.callback(leave)
 
 
 class Chain:
@@ -51,16 +61,31 @@ class Chain:
         """Ask `providers` in their order."""
         self._links = [_Link(provider, Breaker()) for provider in providers]
 
+    async def start(self) -> None:
+        """Get all providers ready, on the running loop."""
+        for link in self._links:
+            await link.provider.start()
+
+    async def close(self) -> None:
+        """Close all providers."""
+        for link in self._links:
+            await link.provider.close()
+
     def models(self) -> list[tuple[str, str]]:
         """Return the models that can be asked for, each with its first provider, in order."""
         models: dict[str, str] = {}
         for link in self._links:
             for model in link.provider.models:
-                models.setdefault(model, link.provider.config.name)
+                models.setdefault(model, link.name)
         return list(models.items())
 
-    async def open(self, request: ChatRequest) -> Routed:
-        """Return the first answer that begins in time.
+    def has(self, model: str) -> bool:
+        """Return whether some provider may be asked for `model`."""
+        return any(link.model_for(model) for link in self._links)
+
+    @asynccontextmanager
+    async def open(self, request: ChatRequest) -> AsyncIterator[Routed]:
+        """Enter the first answer that begins in time; leaving ends the provider's call.
 
         After its first byte no other provider is tried: a stream that breaks then ends with an
         error event.
@@ -73,117 +98,114 @@ class Chain:
         reasons: list[str] = []
         busy = True
         for link, model in self._candidates(request):
-            name = link.provider.config.name
             if link.full:
-                reasons.append(f"{name}: busy")
+                reasons.append(f"{link.name}: busy")
                 continue
             if not link.breaker.allow():
-                reasons.append(f"{name}: failed repeatedly, left alone for a moment")
+                reasons.append(f"{link.name}: failed repeatedly, left alone for a moment")
                 busy = False
                 continue
-            try:
-                return Routed(name, model, await self._ask(link, request, model))
-            except ProviderError as error:
-                reasons.append(f"{name}: {error}")
-                busy = busy and error.status == HTTPStatus.TOO_MANY_REQUESTS
-                logger.warning("provider failed", extra={"fields": _fields(name, model, error)})
-        tried = "; ".join(reasons)
-        if busy:
-            raise ApiError(
-                429,
-                f"All providers are busy ({tried}).",
-                code="providers_busy",
-                retry_after=RETRY_AFTER,
-            )
-        # Not 502 or 503: these would make the gateway ask the other replicas, which have the same
-        # providers, and take this one for a sick one.
-        raise ApiError(
-            504,
-            f"No provider answered ({tried}).",
-            code="provider_unavailable",
-            retry_after=RETRY_AFTER,
-        )
+            async with AsyncExitStack() as stack:
+                link.enter(stack)
+                end = asyncio.get_running_loop().time() + link.provider.config.deadline
+                try:
+                    answer = await _begin(stack, link, request, model)
+                except ProviderError as error:
+                    reasons.append(f"{link.name}: {error}")
+                    busy = busy and error.status == HTTPStatus.TOO_MANY_REQUESTS
+                    _log("provider failed", link, model, error)
+                    continue
+                rest = _rest(answer, end, link, model)
+                yield Routed(link.name, model, Answer(answer.content_type, answer.first, rest))
+                return
+        raise _nobody("; ".join(reasons), busy=busy)
 
     def _candidates(self, request: ChatRequest) -> list[tuple[_Link, str]]:
         """Return who may be asked, each with the model to ask for."""
-        having = []
-        for link in self._links:
-            model = request.model or link.provider.default_model
-            if model and (not link.provider.models or model in link.provider.models):
-                having.append((link, model))
+        having = [(link, m) for link in self._links if (m := link.model_for(request.model))]
+        if not having and not request.model:
+            message = "No provider has a default model: name one (GET /v1/models)."
+            raise ApiError(400, message, code="model_required", param="model")
         if not having:
-            names = [model for model, _ in self.models()]
-            some = ", ".join(names[:MODELS_NAMED])
-            more = f" and {len(names) - MODELS_NAMED} more" if len(names) > MODELS_NAMED else ""
-            raise ApiError(
-                404,
-                f"The model {request.model[:100]} does not exist here. Available: {some}{more} "
-                "(GET /v1/models lists all).",
-                code="model_not_found",
-                param="model",
-            )
+            raise self._unknown(request.model)
         able = [(link, m) for link, m in having if not link.provider.unsupported(request)]
         if not able:
             param = having[0][0].provider.unsupported(request)
-            raise ApiError(
-                400,
-                f"No provider of this model supports {param}.",
-                code="unsupported_parameter",
-                param=param,
-            )
+            message = f"No provider of this model supports {param}."
+            raise ApiError(400, message, code="unsupported_parameter", param=param)
         return able
 
-    async def _ask(self, link: _Link, request: ChatRequest, model: str) -> Answer:
-        config = link.provider.config
-        deadline = asyncio.get_running_loop().time() + config.deadline
-        link.under_way += 1
-        try:
-            # A whole answer takes as long as it takes; a stream must begin.
-            patience = config.first_chunk_timeout if request.stream else config.deadline
-            async with asyncio.timeout(min(patience, config.deadline)):
-                answer = await link.provider.open(request, model)
-        except TimeoutError:
-            link.breaker.failed()
-            link.under_way -= 1
-            raise ProviderError("no answer in time") from None
-        except ProviderError:
-            link.breaker.failed()
-            link.under_way -= 1
-            raise
-        except RefusedError:
-            link.breaker.succeeded()
-            link.under_way -= 1
-            raise
-        except BaseException:
-            link.breaker.abandoned()
-            link.under_way -= 1
-            raise
+    def _unknown(self, model: str) -> ApiError:
+        names = [name for name, _ in self.models()]
+        some = ", ".join(names[:MODELS_NAMED])
+        more = f" and {len(names) - MODELS_NAMED} more" if len(names) > MODELS_NAMED else ""
+        return ApiError(
+            404,
+            f"The model {model[:100]} does not exist here. Available: {some}{more} "
+            "(GET /v1/models lists all).",
+            code="model_not_found",
+            param="model",
+        )
+
+
+async def _begin(stack: AsyncExitStack, link: _Link, request: ChatRequest, model: str) -> Answer:
+    """Return an answer that has begun, and tell the breaker how it went."""
+    config = link.provider.config
+    # A whole answer takes as long as it takes; a stream must begin.
+    patience = config.first_chunk_timeout if request.stream else config.deadline
+    try:
+        async with asyncio.timeout(min(patience, config.deadline)):
+            answer = await stack.enter_async_context(link.provider.open(request, model))
+    except TimeoutError:
+        link.breaker.failed()
+        raise ProviderError("no answer in time") from None
+    except ProviderError:
+        link.breaker.failed()
+        raise
+    except RefusedError:
         link.breaker.succeeded()
-        return Answer(answer.content_type, answer.first, self._until(deadline, answer.rest, link))
-
-    async def _until(
-        self, deadline: float, rest: AsyncGenerator[bytes, None], link: _Link
-    ) -> AsyncGenerator[bytes, None]:
-        """Yield `rest`, but not beyond `deadline`, and then let the provider have the next."""
-        try:
-            async with aclosing(rest) as chunks:
-                while True:
-                    async with asyncio.timeout_at(deadline):
-                        chunk = await anext(chunks, None)
-                    if chunk is None:
-                        return
-                    yield chunk
-        except TimeoutError:
-            name = link.provider.config.name
-            yield sse.broken(f"The provider {name} took longer than its deadline.")
-        finally:
-            link.under_way -= 1
-
-    async def close(self) -> None:
-        """Close all providers."""
-        for link in self._links:
-            await link.provider.close()
+        raise
+    except BaseException:
+        link.breaker.abandoned()
+        raise
+    link.breaker.succeeded()
+    return answer
 
 
-def _fields(provider: str, model: str, error: ProviderError) -> dict[str, str]:
-    return {"provider": provider, "model": model, "reason": str(error)}
+async def _rest(
+    answer: Answer, end: float, link: _Link, model: str
+) -> AsyncGenerator[bytes, None]:
+    """Yield the rest of `answer` up to the loop's time `end`, and an error where it breaks."""
+    try:
+        async with aclosing(answer.rest) as chunks:
+            while True:
+                async with asyncio.timeout_at(end):
+                    chunk = await anext(chunks, None)
+                if chunk is None:
+                    return
+                yield chunk
+    except TimeoutError:
+        problem = "took longer than its deadline"
+    except ProviderError as error:
+        problem = f"broke off its answer: {error}"
+    except Exception:  # whatever it was, the client must see that this is not the end
+        logger.exception("answer failed")
+        problem = "broke off its answer"
+    link.breaker.failed()
+    _log("answer broke off", link, model, problem)
+    yield sse.broken(f"The provider {link.name} {problem}.")
+
+
+def _nobody(tried: str, *, busy: bool) -> ApiError:
+    if busy:
+        message, code = f"All providers are busy ({tried}).", "providers_busy"
+        return ApiError(429, message, code=code, retry_after=RETRY_AFTER)
+    # Not 502 or 503: these would make the gateway ask the other replicas, which have the same
+    # providers, and take this one for a sick one.
+    message, code = f"No provider answered ({tried}).", "provider_unavailable"
+    return ApiError(504, message, code=code, retry_after=RETRY_AFTER)
+
+
+def _log(event: str, link: _Link, model: str, reason: object) -> None:
+    fields = {"provider": link.name, "model": model, "reason": str(reason)}
+    logger.warning(event, extra={"fields": fields})

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 
-import aiohttp
-
 from llm_api.config import Config, ConfigError, ProviderConfig
 from llm_api.providers import g4f
 from llm_api.providers.base import Provider
@@ -40,28 +38,42 @@ def chosen(config: Config) -> list[ProviderConfig]:
             )
     if not wanted:
         raise ConfigError("PROVIDER names no provider: use Auto")
-    return [by_name[name] for name in wanted]
+    return [by_name[name] for name in dict.fromkeys(wanted)]
 
 
-def build(config: Config, session: aiohttp.ClientSession) -> Chain:
-    """Return the chain of `config`, whose providers ask through `session`.
+def build(config: Config) -> Chain:
+    """Return the chain of `config`.
 
     A class that the installed g4f lacks is left out with a warning.
 
     Raises:
-        ConfigError: no provider is left.
+        ConfigError: no provider is left, or none has the default model.
     """
     providers: list[Provider] = []
     for provider in chosen(config):
         if provider.adapter == "openai":
-            providers.append(OpenAIProvider(provider, session, config.egress_proxy))
+            providers.append(OpenAIProvider(provider, config.egress_proxy))
             continue
         try:
             found = g4f.load_class(provider.name)
         except g4f.UnknownClassError as error:
             logger.warning("provider left out: %s", error)
             continue
-        providers.append(g4f.G4FProvider(provider, found, config.egress_proxy))
+        providers.append(
+            g4f.G4FProvider(
+                provider,
+                found,
+                proxy=config.egress_proxy,
+                remove_sources=config.remove_sources,
+            )
+        )
     if not providers:
-        raise ConfigError(f"PROVIDER={config.provider} leaves no provider that can be used")
-    return Chain(providers)
+        raise ConfigError(
+            f"PROVIDER={config.provider} leaves no provider that can be used: "
+            "see the warnings above, and name another in PROVIDERS_FILE"
+        )
+    chain = Chain(providers)
+    if config.model and not chain.has(config.model):
+        names = ", ".join(name for name, _ in chain.models())
+        raise ConfigError(f"MODEL={config.model} exists at no provider: use one of {names}")
+    return chain

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from llm_api.errors import error_body
 
 CONTENT_TYPE = "text/event-stream"
 DONE = b"data: [DONE]\n\n"
+# A comment, which clients skip.
+HEARTBEAT = b": still here\n\n"
+
+_BOUNDARIES = (b"\n\n", b"\r\n\r\n")
+_ENDS_WITH_DONE = re.compile(rb"(?:^|\n)data: ?\[DONE\]\s*\Z")
+# Enough of a stream's end to see whether it was the end.
+_TAIL = 64
 
 
 def event(data: Any) -> bytes:
@@ -18,4 +26,35 @@ def event(data: Any) -> bytes:
 
 def broken(message: str) -> bytes:
     """Return the event that ends a stream whose provider broke off. No `[DONE]` follows it."""
-    return b"\n\n" + event(error_body(502, message, code="provider_broke_off"))
+    return event(error_body(502, message, code="provider_broke_off"))
+
+
+class WholeEvents:
+    """Passes the bytes of a stream of events on as they are, but never a part of an event.
+
+    So a comment can be put in at any time, and an error where the stream breaks.
+    """
+
+    def __init__(self) -> None:
+        """Start at the beginning of a stream."""
+        self._part = b""
+        self._tail = b""
+
+    def take(self, chunk: bytes) -> bytes:
+        """Return the events that are whole with `chunk`; the rest waits for the next."""
+        # A boundary may lie across two chunks, but not before that.
+        start = max(0, len(self._part) - 3)
+        data = self._part + chunk
+        ends = [at + len(b) for b in _BOUNDARIES if (at := data.rfind(b, start)) >= 0]
+        end = max(ends, default=0)
+        self._part = data[end:]
+        return self._passed(data[:end])
+
+    def end(self) -> bytes | None:
+        """Return what came after the last whole event, or None if the stream has no proper end."""
+        last = self._passed(self._part)
+        return last if _ENDS_WITH_DONE.search(self._tail) else None
+
+    def _passed(self, data: bytes) -> bytes:
+        self._tail = (self._tail + data[-_TAIL:])[-_TAIL:]
+        return data

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from http import HTTPStatus
+from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 
-from llm_api.chat_request import parse
+from llm_api.chat_request import ChatRequest, parse
 from llm_api.errors import ApiError
-from llm_api.providers.base import RefusedError
+from llm_api.providers.base import RefusedError, Routed
 from llm_api.service import current_service
 from llm_api.sources import remove_sources
 
@@ -24,19 +26,36 @@ def ask() -> Response:
     question = request.args.get("text", "")
     if not question.strip():
         return Response(NO_QUESTION, content_type="text/html; charset=utf-8")
-    service = current_service()
-    config = service.config
+    config = current_service().config
     body = {"messages": [{"role": "user", "content": question}]}
     asked = parse(json.dumps(body).encode(), model=config.model, system_prompt=config.system_prompt)
-    try:
-        routed, stream = service.chat(asked)
-    except RefusedError as refusal:
-        raise ApiError(refusal.status, "The provider refused the question.") from refusal
-    with closing(stream):
-        answer = json.loads(b"".join(stream))
-    text = answer["choices"][0]["message"].get("content") or ""
+    routed, answer = _answer(asked)
+    text = _text(answer)
     if config.remove_sources:
         text = remove_sources(text)
     response = Response(text, content_type="text/plain; charset=utf-8")
     response.headers["X-Provider"] = routed.provider
     return response
+
+
+def _answer(asked: ChatRequest) -> tuple[Routed, bytes]:
+    try:
+        stream = current_service().chat(asked)
+    except RefusedError as refusal:
+        raise ApiError(refusal.status, "The provider refused the question.") from refusal
+    g.routed = stream.routed
+    with closing(stream):
+        return stream.routed, b"".join(stream)
+
+
+def _text(answer: bytes) -> str:
+    """Return the text of the chat completion `answer`."""
+    try:
+        message: dict[str, Any] = json.loads(answer)["choices"][0]["message"]
+    except (ValueError, LookupError, TypeError) as error:
+        raise ApiError(
+            HTTPStatus.GATEWAY_TIMEOUT,
+            "The provider's answer is no chat completion.",
+            code="provider_unavailable",
+        ) from error
+    return str(message.get("content") or "")

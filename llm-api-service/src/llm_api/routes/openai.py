@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 
 from llm_api.chat_request import parse
 from llm_api.providers import sse
@@ -19,12 +19,14 @@ def chat_completions() -> Response:
     config = service.config
     asked = parse(request.get_data(), model=config.model, system_prompt=config.system_prompt)
     try:
-        routed, stream = service.chat(asked)
+        stream = service.chat(asked)
     except RefusedError as refusal:
-        return Response(refusal.body, refusal.status, content_type=refusal.content_type)
-    response = Response(stream, content_type=routed.answer.content_type)
-    response.headers["X-Provider"] = routed.provider
-    if routed.answer.content_type.startswith(sse.CONTENT_TYPE):
+        return Response(refusal.body, refusal.status, content_type="application/json")
+    g.routed = stream.routed
+    content_type = stream.routed.answer.content_type
+    response = Response(stream, content_type=content_type)
+    response.headers["X-Provider"] = stream.routed.provider
+    if content_type.startswith(sse.CONTENT_TYPE):
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Accel-Buffering"] = "no"
     return response
