@@ -46,7 +46,9 @@ def make_client() -> Iterator[MakeClient]:
 
     def make(*providers: ProviderConfig, **config: Any) -> FlaskClient:
         app = create_app(Config(providers=providers, **config))
-        services.append(app.extensions[EXTENSION])
+        service: Service = app.extensions[EXTENSION]
+        service.start()
+        services.append(service)
         return app.test_client()
 
     yield make

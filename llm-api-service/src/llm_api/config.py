@@ -155,6 +155,13 @@ def read_providers(path: Path) -> tuple[ProviderConfig, ...]:
     return providers
 
 
+def _check_number(value: float, key: str, where: str) -> None:
+    if value < 0:
+        raise ConfigError(f"{where}: {key} must not be negative")
+    if key in ("first_chunk_timeout", "deadline") and not 0 < value < math.inf:
+        raise ConfigError(f"{where}: {key} must be a number of seconds above 0")
+
+
 def _provider(entry: Any, where: str) -> ProviderConfig:
     if not isinstance(entry, dict):
         raise ConfigError(f"{where} must be an object")
@@ -172,10 +179,8 @@ def _provider(entry: Any, where: str) -> ProviderConfig:
         wanted = kinds.get(key, (str,))
         if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
             raise ConfigError(f"{where}: {key} must be a {wanted[-1].__name__}")
-        if isinstance(value, int | float) and value < 0:
-            raise ConfigError(f"{where}: {key} must not be negative")
-        if key in ("first_chunk_timeout", "deadline") and not 0 < value < math.inf:
-            raise ConfigError(f"{where}: {key} must be a number of seconds above 0")
+        if isinstance(value, int | float):
+            _check_number(value, key, where)
     if not all(isinstance(model, str) and model for model in entry.get("models", [])):
         raise ConfigError(f"{where}: models must be a list of names")
     if not NAME.fullmatch(entry.get("name", "")):

@@ -172,9 +172,7 @@ async def _begin(stack: AsyncExitStack, link: _Link, request: ChatRequest, model
     return answer
 
 
-async def _rest(
-    answer: Answer, end: float, link: _Link, model: str
-) -> AsyncGenerator[bytes, None]:
+async def _rest(answer: Answer, end: float, link: _Link, model: str) -> AsyncGenerator[bytes, None]:
     """Yield the rest of `answer` up to the loop's time `end`, and an error where it breaks."""
     try:
         async with aclosing(answer.rest) as chunks:

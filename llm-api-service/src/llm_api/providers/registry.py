@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from llm_api.chat_request import DEFAULT_MODELS
 from llm_api.config import Config, ConfigError, ProviderConfig
 from llm_api.providers import g4f
 from llm_api.providers.base import Provider
@@ -73,7 +74,7 @@ def build(config: Config) -> Chain:
             "see the warnings above, and name another in PROVIDERS_FILE"
         )
     chain = Chain(providers)
-    if config.model and not chain.has(config.model):
+    if config.model not in DEFAULT_MODELS and not chain.has(config.model):
         names = ", ".join(name for name, _ in chain.models())
         raise ConfigError(f"MODEL={config.model} exists at no provider: use one of {names}")
     return chain
