@@ -33,6 +33,9 @@ class FakeUpstream:
     """Seconds before the answer begins."""
     gap: float = 0.0
     """Seconds between two events."""
+    split: int | None = None
+    """Send the events in pieces of so many bytes."""
+    content_type: str = "text/event-stream"
     break_after: int | None = None
     """Drop the connection after so many events."""
     text: str = "Hello"
@@ -40,6 +43,8 @@ class FakeUpstream:
     requests: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     open_streams: int = 0
+    sent: int = 0
+    """Events of all streams."""
     port: int = 0
 
     def start(self) -> None:
@@ -83,10 +88,11 @@ class FakeUpstream:
             await asyncio.sleep(self.silence)
         if self.status != 200:
             body = self.body or b'{"error":{"message":"as told"}}'
-            return web.Response(status=self.status, body=body, content_type="application/json")
+            headers = {"Content-Type": "application/json", "Location": "/elsewhere"}
+            return web.Response(status=self.status, body=body, headers=headers)
         if not json.loads(raw).get("stream"):
             return web.json_response(self._answer(json.loads(raw)))
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        response = web.StreamResponse(headers={"Content-Type": self.content_type})
         await response.prepare(request)
         self.open_streams += 1
         try:
@@ -95,11 +101,17 @@ class FakeUpstream:
                     assert request.transport
                     request.transport.abort()
                     return response
-                await response.write(event)
+                await self._write(response, event)
+                self.sent += 1
                 await asyncio.sleep(self.gap)
         finally:
             self.open_streams -= 1
         return response
+
+    async def _write(self, response: web.StreamResponse, event: bytes) -> None:
+        size = self.split or len(event)
+        for start in range(0, len(event), size):
+            await response.write(event[start : start + size])
 
     def _answer(self, body: dict[str, Any]) -> dict[str, Any]:
         message = {"role": "assistant", "content": self.text}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from conftest import MakeClient, provider
 from fake_upstream import EVENTS, FakeUpstream
+from flask.testing import FlaskClient
 from test_openai import chat
 
 from llm_api.config import ProviderConfig
@@ -34,7 +36,7 @@ def test_the_next_answers_for_a_dead_one(
     assert response.headers["X-Provider"] == "live"
 
 
-@pytest.mark.parametrize("status", [401, 402, 403, 408, 429, 500, 502, 503])
+@pytest.mark.parametrize("status", [302, 401, 402, 403, 408, 429, 500, 502, 503])
 def test_the_next_answers_where_the_provider_is_at_fault(
     make_client: MakeClient, upstream: FakeUpstream, second: FakeUpstream, status: int
 ) -> None:
@@ -53,6 +55,36 @@ def test_a_refused_request_is_not_tried_again(
     assert second.requests == []
 
 
+@pytest.mark.parametrize("body", [b"<html>No.</html>", b'{"detail":"No."}', b"[" * 100_000])
+def test_a_refusal_has_the_protocols_shape(
+    client: FlaskClient, upstream: FakeUpstream, body: bytes
+) -> None:
+    upstream.status, upstream.body = 422, body
+    response = chat(client)
+    assert response.status_code == 422
+    error = response.get_json()["error"]
+    assert (error["code"], error["type"]) == ("provider_refused", "invalid_request_error")
+
+
+def test_a_page_is_no_answer(
+    make_client: MakeClient, upstream: FakeUpstream, second: FakeUpstream
+) -> None:
+    upstream.content_type = "text/html"
+    client = make_client(provider("first", upstream), provider("other", second))
+    assert chat(client, stream=True).headers["X-Provider"] == "other"
+
+
+def test_a_provider_is_reached_through_the_proxy(
+    make_client: MakeClient, upstream: FakeUpstream
+) -> None:
+    far = replace(provider("far", upstream), base_url="http://far.invalid/v1", via_egress=True)
+    proxy = f"http://127.0.0.1:{upstream.port}"
+    assert chat(make_client(far, egress_proxy=proxy)).status_code == 200
+    assert upstream.headers[0]["Host"] == "far.invalid"
+    direct = replace(far, via_egress=False)
+    assert chat(make_client(direct, egress_proxy=proxy)).status_code == 504
+
+
 def test_a_silent_provider_is_left_in_time(
     make_client: MakeClient, upstream: FakeUpstream, second: FakeUpstream
 ) -> None:
@@ -65,9 +97,9 @@ def test_a_silent_provider_is_left_in_time(
 def test_a_stream_that_breaks_ends_with_an_error(
     make_client: MakeClient, upstream: FakeUpstream, second: FakeUpstream
 ) -> None:
-    upstream.break_after = 2
+    upstream.break_after, upstream.split = 2, 7
     text = chat(make_client(provider("first", upstream), provider("o", second)), stream=True).data
-    assert text.startswith(EVENTS[0])
+    assert text.startswith(EVENTS[0] + EVENTS[1] + b"data: {")
     last = text.strip().split(b"\n\n")[-1]
     assert json.loads(last.removeprefix(b"data: "))["error"]["code"] == "provider_broke_off"
     assert b"[DONE]" not in text

@@ -87,6 +87,10 @@ GOOD = {"name": "p", "adapter": "openai", "base_url": "http://h/v1"}
         ([GOOD | {"colour": "red"}], "unknown keys"),
         ([GOOD | {"name": ""}], "name must be"),
         ([GOOD | {"name": "a,b"}], "name must be"),
+        ([GOOD | {"name": "a\nb"}], "name must be"),
+        ([GOOD | {"models": [""]}], "models must be a list of names"),
+        ([GOOD | {"models": ["m"], "default_model": "x"}], "default_model must be one of"),
+        ([GOOD | {"deadline": 0}], "deadline must be a number of seconds above 0"),
         ([GOOD | {"adapter": "magic"}], "adapter must be one of openai, g4f"),
         ([GOOD | {"base_url": "host"}], "base_url must be a URL"),
         ([GOOD | {"models": "m"}], "models must be a list"),
@@ -114,6 +118,7 @@ def test_a_key_is_never_shown(tmp_path: Path) -> None:
         ({"PORT": "x"}, "PORT=x"),
         ({"PROVIDER": "nobody"}, "names nobody"),
         ({"PROVIDER": ","}, "names no provider"),
+        ({"MODEL": "gpt-9"}, "MODEL=gpt-9 exists at no provider: use one of smollm2-135m"),
     ],
 )
 def test_a_bad_start_ends_with_one_line(environ: dict[str, str], message: str) -> None:
@@ -128,3 +133,19 @@ def test_a_bad_start_ends_with_one_line(environ: dict[str, str], message: str) -
     assert result.stderr.startswith("llm_api: ")
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_a_start_without_any_usable_provider_says_why(tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "llm_api"],
+        env=os.environ
+        | {"PYTHONPATH": "src"}
+        | providers_file(tmp_path, {"name": "NoSuchProvider", "adapter": "g4f"}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert "leaves no provider" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert "NoSuchProvider" in json.loads(result.stdout)["message"]

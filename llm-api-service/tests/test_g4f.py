@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import tempfile
-import threading
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MakeClient, provider
+from conftest import MakeClient, provider, until
 from fake_upstream import FakeUpstream
 from flask.testing import FlaskClient
-from test_openai import MESSAGES, chat
+from test_openai import chat
 
 from llm_api.config import ConfigError, ProviderConfig
 from llm_api.providers import g4f
-
-
-class Reasoning:
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __str__(self) -> str:
-        return self._text
-
-
-class Usage:
-    def get_dict(self) -> dict[str, int]:
-        return {"prompt_tokens": 3, "completion_tokens": 4, "cache": 9}
-
-
-class FinishReason:
-    reason = "length"
+from llm_api.providers.g4f.containment import LIVE_PROVIDERS, honoured_parameters, listed_models
 
 
 class FakeClass:
@@ -45,13 +30,26 @@ class FakeClass:
     items: tuple[Any, ...] = ("He", "llo")
     error: Exception | None = None
     error_at = 0
+    silence = 0.0
     calls: list[dict[str, Any]]
     closed = 0
 
     @classmethod
-    async def create_async_generator(cls, **arguments: Any) -> AsyncGenerator[Any, None]:
-        cls.calls.append(arguments)
+    async def create_async_generator(
+        cls,
+        model: str,
+        messages: list[Any],
+        *,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        stop: list[str] | None = None,
+        **more: Any,
+    ) -> AsyncGenerator[Any, None]:
+        given = {"temperature": temperature, "max_tokens": max_tokens, "stop": stop}
+        cls.calls.append({"model": model, "messages": messages, **given, **more})
         try:
+            if cls.silence:
+                await asyncio.sleep(cls.silence)
             for number, item in enumerate(cls.items):
                 if cls.error and number == cls.error_at:
                     raise cls.error
@@ -65,6 +63,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeClass]:
     class Fresh(FakeClass):
         calls: list[dict[str, Any]] = []  # noqa: RUF012 (one for each test)
 
+    g4f.load_class("Pollinations")
     monkeypatch.setattr(g4f, "load_class", lambda _name: Fresh)
     return Fresh
 
@@ -83,11 +82,22 @@ def events(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line != "[DONE]"]
 
 
-def test_an_answer(client: FlaskClient, fake: type[FakeClass]) -> None:
-    fake.items = (Reasoning("Hm."), "He", "llo", Usage(), FinishReason())
+def test_an_answer(client: FlaskClient, make_client: MakeClient, fake: type[FakeClass]) -> None:
+    from g4f.providers import response  # noqa: PLC0415 (after its home is set)
+
+    fake.items = (
+        response.Reasoning("Hm."),
+        response.Reasoning(status="Thought for a second"),
+        "He",
+        "llo",
+        response.Sources([{"url": "https://a.example", "title": "A"}]),
+        response.Usage(prompt_tokens=3, completion_tokens=4, cache=9),
+        response.FinishReason("length"),
+    )
     answer = chat(client).get_json()
     message = answer["choices"][0]["message"]
     assert message == {"role": "assistant", "content": "Hello", "reasoning_content": "Hm."}
+    assert "a.example" in make_client(FREE, remove_sources=False).get("/?text=Hi").text
     assert answer["choices"][0]["finish_reason"] == "length"
     assert answer["usage"] == {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
     assert answer["model"] == "default"
@@ -108,30 +118,77 @@ def test_a_stream(client: FlaskClient, fake: type[FakeClass]) -> None:
     assert "usage" not in chat(client, stream=True).text
 
 
-def test_what_is_passed_on(client: FlaskClient, fake: type[FakeClass]) -> None:
-    chat(client, model="large", temperature=0.5, max_tokens=9, stop=["x"], user="me", n=1)
-    assert fake.calls[0] == {
+def test_what_is_passed_on(make_client: MakeClient, fake: type[FakeClass]) -> None:
+    client = make_client(FREE, egress_proxy="http://egress:3128")
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    messages = [
+        {"role": "developer", "content": "Be brief."},
+        {"role": "user", "name": "Ann", "content": parts},
+    ]
+    neutral = {"n": 1, "presence_penalty": 0, "logprobs": False, "seed": None, "user": "me"}
+    chat(client, messages=messages, model="large", temperature=0, stop=["x"], **neutral)
+    expected = {
         "model": "large",
-        "messages": MESSAGES,
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "a\nb"},
+        ],
+        "proxy": "http://egress:3128",
         "stream": True,
-        "proxy": None,
-        "temperature": 0.5,
-        "max_tokens": 9,
+        "temperature": 0,
+        "max_tokens": None,
         "stop": ["x"],
     }
+    assert fake.calls == [expected]
+    chat(client, max_completion_tokens=9)
+    assert fake.calls[1]["max_tokens"] == 9
+
+
+IMAGE = [{"type": "image_url", "image_url": {"url": "https://a.example/b.png"}}]
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [("seed", 1), ("response_format", {"type": "json_object"}), ("n", 2), ("tools", [{}])],
+    ("body", "param"),
+    [
+        ({"seed": 1}, "seed"),
+        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"n": 2}, "n"),
+        ({"tools": [{}]}, "tools"),
+        ({"presence_penalty": 1}, "presence_penalty"),
+        ({"logprobs": True}, "logprobs"),
+        # This class does not know it.
+        ({"top_p": 0.5}, "top_p"),
+        ({"messages": [{"role": "user", "content": IMAGE}]}, "messages[0].content"),
+        ({"messages": [{"role": "tool", "content": "42"}]}, "messages[0].role"),
+    ],
 )
-def test_a_parameter_that_would_be_dropped_is_refused(
-    client: FlaskClient, fake: type[FakeClass], name: str, value: Any
+def test_what_would_be_dropped_is_refused(
+    client: FlaskClient, fake: type[FakeClass], body: dict[str, Any], param: str
 ) -> None:
-    response = chat(client, **{name: value})
+    response = chat(client, **body)
     assert response.status_code == 400
-    assert response.get_json()["error"]["param"] == name
+    assert response.get_json()["error"]["param"] == param
     assert fake.calls == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_silence_is_left_in_time(
+    make_client: MakeClient, fake: type[FakeClass], upstream: FakeUpstream, stream: bool
+) -> None:
+    fake.silence = 30
+    quick = replace(FREE, first_chunk_timeout=0.2)
+    client = make_client(quick, provider("local", upstream))
+    assert chat(client, stream=stream).headers["X-Provider"] == "local"
+    assert fake.closed == 1
+
+
+def test_the_models_of_a_class() -> None:
+    class Listing:
+        default_model = "b"
+        models: Any = {"a": {}, "b": {}}  # noqa: RUF012 (as some classes have it)
+
+    assert listed_models(Listing) == ("b", "a")
+    assert listed_models(object) == ()
 
 
 def test_somebody_who_can_gets_such_a_parameter(
@@ -157,7 +214,7 @@ def test_the_next_answers_for_one_that_fails(
 
 
 def test_an_empty_answer_is_none(client: FlaskClient, fake: type[FakeClass]) -> None:
-    fake.items = (Usage(),)
+    fake.items = (object(), "")
     assert chat(client).get_json()["error"]["code"] == "provider_unavailable"
 
 
@@ -184,12 +241,7 @@ def test_a_client_that_goes_ends_the_call(client: FlaskClient, fake: type[FakeCl
     response = chat(client, stream=True)
     next(iter(response.response))
     response.close()
-    client.get("/models")
-    for _ in range(1000):
-        if fake.closed:
-            break
-        threading.Event().wait(0.01)
-    assert fake.closed == 1
+    until(lambda: fake.closed == 1)
 
 
 def test_a_class_that_is_gone_is_left_out(
@@ -264,8 +316,46 @@ def test_more_than_twenty_streams_at_once(
         response.close()
 
 
-def test_it_asks_for_no_newer_version(real: type[Any]) -> None:
+def test_it_asks_its_home_for_nothing(real: type[Any]) -> None:
     del real
     from g4f import debug  # noqa: PLC0415 (after its home is set)
+    from g4f.client.factory import AbstractClientFactory  # noqa: PLC0415 (the same)
 
     assert debug.version_check is False
+    assert AbstractClientFactory._live_providers == LIVE_PROVIDERS
+
+
+def test_no_list_of_models_is_fetched(
+    make_client: MakeClient,
+    real: type[Any],
+    upstream: FakeUpstream,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fetch(*_: object, **__: object) -> None:
+        raise AssertionError("a list of models was fetched")
+
+    monkeypatch.setattr("requests.get", fetch)
+    real.models = []
+    real.model_aliases = {"nick": "name"}
+    client = make_client(replace(FREE, models=("vendor/m", "m", "nick")))
+    for model in ("m", "vendor/m", "nick"):
+        assert chat(client, model=model).status_code == 200
+    sent = [json.loads(raw)["model"] for raw in upstream.requests]
+    assert sent == ["m", "vendor/m", "name"]
+
+
+def test_what_a_class_honours(real: type[Any]) -> None:
+    assert {"temperature", "top_p", "max_tokens", "stop"} <= honoured_parameters(real)
+
+    class Passing(FakeClass):
+        @classmethod
+        def create_async_generator(cls, **more: Any) -> Any:
+            return super().create_async_generator(**more)
+
+    class Closed(FakeClass):
+        @classmethod
+        def create_async_generator(cls, model: str) -> Any:  # type: ignore[override]  # as it is
+            return model
+
+    assert "temperature" in honoured_parameters(Passing)
+    assert "temperature" not in honoured_parameters(Closed)

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 from conftest import MakeClient, provider, until
 from fake_upstream import EVENTS, FakeUpstream
 from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
+from llm_api.chat_request import MAX_DEPTH, parse
+from llm_api.errors import ApiError
+from llm_api.providers import sse
+
+EVERYTHING = 200_000
 MESSAGES = [{"role": "user", "content": "Hi"}]
+
+
+def dumps(value: object) -> bytes:
+    return json.dumps(value).encode()
 
 
 def chat(client: FlaskClient, **body: Any) -> TestResponse:
@@ -54,7 +66,18 @@ def test_a_request_without_a_model_gets_the_default(
     client = make_client(provider("first", upstream, models=("m", "other")), model="other")
     chat(client)
     chat(client, model="auto")
-    assert [json.loads(raw)["model"] for raw in upstream.requests] == ["other", "m"]
+    chat(client, model="m")
+    assert [json.loads(raw)["model"] for raw in upstream.requests] == ["other", "other", "m"]
+
+
+def test_a_request_without_a_model_where_there_is_no_default(
+    make_client: MakeClient, upstream: FakeUpstream
+) -> None:
+    client = make_client(provider("first", upstream, models=()))
+    assert chat(client, model="anything").status_code == 200
+    response = chat(client)
+    assert response.status_code == 400
+    assert response.get_json()["error"]["code"] == "model_required"
 
 
 def test_the_system_prompt_is_added_where_there_is_none(
@@ -83,7 +106,9 @@ BAD = [
     ({"messages": [{"role": "king", "content": "Hi"}]}, "messages[0].role"),
     ({"messages": [{"role": "user"}]}, "messages[0].content"),
     ({"messages": [{"role": "user", "content": ["Hi"]}]}, "messages[0].content"),
+    ({"messages": [{"role": "assistant", "content": None}]}, "messages[0].content"),
     ({"model": 3}, "model"),
+    ({"stream_options": []}, "stream_options"),
     ({"stream": "yes"}, "stream"),
     ({"temperature": 3}, "temperature"),
     ({"temperature": "hot"}, "temperature"),
@@ -108,12 +133,61 @@ def test_a_bad_parameter_is_named(
     assert upstream.requests == []
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"[]", b'"x"', b"\xff\xfe", b"[" * 200_000])
+def nested(depth: int) -> bytes:
+    """Return a good request with a parameter that has `depth` levels."""
+    deep = "[" * depth + "]" * depth
+    return b'{"messages": %s, "x": %s}' % (json.dumps(MESSAGES).encode(), deep.encode())
+
+
+def test_a_tool_call_may_stand_for_a_content(client: FlaskClient) -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    assert chat(client, messages=[*MESSAGES, message]).status_code == 200
+
+
+def test_control_characters_are_text(client: FlaskClient, upstream: FakeUpstream) -> None:
+    odd = "\x00\x07\u202e\ud800"
+    assert chat(client, messages=[{"role": "user", "content": odd}]).status_code == 200
+    assert json.loads(upstream.requests[0])["messages"][0]["content"] == odd
+
+
+def test_nesting_has_a_limit(client: FlaskClient, upstream: FakeUpstream) -> None:
+    many: dict[str, Any] = {"x": [[]] * 1000}
+    assert chat(client, **many).status_code == 200
+    good = client.post("/v1/chat/completions", data=nested(MAX_DEPTH - 1))
+    assert good.status_code == 200
+    bad = client.post("/v1/chat/completions", data=nested(MAX_DEPTH))
+    assert bad.status_code == 400
+    assert "levels" in bad.get_json()["error"]["message"]
+    assert len(upstream.requests) == 2
+
+
+NO_JSON = [
+    b"",
+    b"{",
+    b"[]",
+    b'"x"',
+    b"\xff\xfe",
+    '{"messages": []}'.encode("utf-16"),
+    b'{"x": NaN}',
+    b"1" * 10_000,
+    b"[" * 200_000,
+]
+
+
+@pytest.mark.parametrize("data", NO_JSON)
 def test_a_body_that_is_no_json_object(client: FlaskClient, data: bytes) -> None:
     response = client.post("/v1/chat/completions", data=data)
     assert response.status_code == 400
     assert response.get_json()["error"]["code"] == "invalid_json"
     assert chat(client).status_code == 200
+
+
+@given(st.binary() | st.recursive(st.none() | st.text() | st.integers(), st.lists).map(dumps))
+def test_nothing_breaks_the_parser(data: bytes) -> None:
+    with pytest.raises(ApiError) as caught:
+        parse(data)
+    assert caught.value.status == 400
 
 
 def test_an_unknown_model(client: FlaskClient) -> None:
@@ -192,15 +266,43 @@ def test_a_client_that_goes_ends_the_stream_at_the_provider(
     until(lambda: upstream.open_streams == 0)
 
 
+def test_closing_at_once_frees_everything(make_client: MakeClient, upstream: FakeUpstream) -> None:
+    upstream.gap, upstream.repeat = 0.05, 10_000
+    client = make_client(provider("first", upstream, max_concurrency=1), max_streams=1)
+    for _ in range(20):
+        chat(client, stream=True).close()
+        until(lambda: upstream.open_streams == 0)
+    upstream.gap, upstream.repeat = 0, 1
+    assert until(lambda: chat(client).status_code == 200)
+
+
+def test_a_silent_provider_does_not_mean_a_silent_stream(
+    client: FlaskClient, upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llm_api.bridge.HEARTBEAT", 0.1)
+    upstream.gap = 0.5
+    data = chat(client, stream=True).data
+    assert data.count(sse.HEARTBEAT) >= 3
+    assert data.replace(sse.HEARTBEAT, b"") == b"".join(EVENTS)
+
+
 def test_a_client_that_does_not_read_holds_the_provider_back(
     client: FlaskClient, upstream: FakeUpstream
 ) -> None:
-    upstream.repeat = 200_000
+    upstream.repeat = EVERYTHING
     response = chat(client, stream=True)
     next(iter(response.response))
-    until(lambda: upstream.open_streams == 1)
-    service = client.application.extensions["llm_api"]
-    assert service.ready
+    sent = 0
+
+    def stands_still() -> bool:
+        nonlocal sent
+        before, sent = sent, upstream.sent
+        time.sleep(0.3)
+        return before == sent
+
+    until(stands_still)
+    assert 0 < upstream.sent < EVERYTHING
+    assert upstream.open_streams == 1
     response.close()
     until(lambda: upstream.open_streams == 0)
 

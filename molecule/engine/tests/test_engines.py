@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from testbed.waiting import wait_until
 
 BOOKWORM = "molecule-engine-bookworm"
 WITHOUT_SYSTEMD = "molecule-engine-no-systemd"
@@ -81,6 +82,8 @@ def test_containers_outlive_a_restart_of_the_engine(
 ) -> None:
     before = process(host, container)
     host.check_output("service docker restart")
+    # The init script does not wait for the engine to answer.
+    wait_until(lambda: bool(host.run("docker info").succeeded), "the engine answers again")
     after = process(host, container)
     # Whoever does not set live-restore, as here somebody else, loses them.
     assert (after == before) is (container_name != FOREIGN)

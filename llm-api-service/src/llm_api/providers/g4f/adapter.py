@@ -1,0 +1,185 @@
+"""A provider class of g4f as a provider of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+
+from llm_api.chat_request import ChatRequest
+from llm_api.config import ProviderConfig
+from llm_api.errors import error_body
+from llm_api.providers import sse
+from llm_api.providers.base import Answer, ProviderError, RefusedError, nothing
+from llm_api.providers.g4f import containment
+from llm_api.providers.g4f.writer import Writer
+
+# What is passed on to classes that take it, under g4f's name for it.
+PASSED_ON: Mapping[str, str] = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "max_tokens": "max_tokens",
+    "max_completion_tokens": "max_tokens",
+    "stop": "stop",
+}
+# What a request may carry without it changing the answer.
+HARMLESS = frozenset(
+    {"messages", "model", "stream", "stream_options", "user", "metadata", "store", "service_tier"}
+)
+# Values that say no more than leaving the parameter out; many clients always send them.
+NEUTRAL: Mapping[str, tuple[Any, ...]] = {
+    "n": (1,),
+    "frequency_penalty": (0,),
+    "presence_penalty": (0,),
+    "logprobs": (False,),
+    "logit_bias": ({},),
+    "tools": ([],),
+    "tool_choice": ("none",),
+    "parallel_tool_calls": (True, False),
+    "modalities": (["text"],),
+    "response_format": ({"type": "text"},),
+}
+ROLES: Mapping[str, str] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+}
+STATUS = re.compile(r"(?:Error|Response) (\d{3})")
+
+
+class G4FProvider:
+    """A provider class of g4f."""
+
+    def __init__(
+        self,
+        config: ProviderConfig,
+        provider: Any,
+        *,
+        proxy: str = "",
+        remove_sources: bool = False,
+    ) -> None:
+        """Ask the class `provider`, through `proxy` if there is one.
+
+        With `remove_sources`, lists of sources that it sends apart from its text are left out.
+        """
+        self.config = config
+        self.models = config.models or containment.listed_models(provider)
+        """What is configured, or else what the class lists without asking anybody."""
+        self.default_model = config.default_model or next(iter(self.models), "")
+        """What is configured, or else the default of the class."""
+        self._provider = containment.without_lookups(provider, self.models)
+        honoured = containment.honoured_parameters(provider)
+        self._passed_on = {ours: its for ours, its in PASSED_ON.items() if its in honoured}
+        self._proxy = proxy or None
+        self._remove_sources = remove_sources
+
+    def unsupported(self, request: ChatRequest) -> str | None:
+        """Return the first parameter, or part of a message, that g4f would drop without a word."""
+        for name, value in request.body.items():
+            if name in HARMLESS or name in self._passed_on or value is None:
+                continue
+            if value not in NEUTRAL.get(name, ()):
+                return name
+        for index, message in enumerate(request.body["messages"]):
+            if message["role"] not in ROLES or message.get("tool_calls"):
+                return f"messages[{index}].role"
+            if _text(message) is None:
+                return f"messages[{index}].content"
+        return None
+
+    async def start(self) -> None:
+        """Give g4f a connector without its limits."""
+        containment.use_own_connector()
+
+    async def close(self) -> None:
+        """Close the connector."""
+        await containment.close_connector()
+
+    @asynccontextmanager
+    async def open(self, request: ChatRequest, model: str) -> AsyncIterator[Answer]:
+        """Ask, and enter the answer: a stream's once its first text is here, a whole one's whole.
+
+        Raises:
+            ProviderError: anything went wrong before that.
+            RefusedError: the provider called the request a bad one.
+        """
+        writer = Writer(model, request, remove_sources=self._remove_sources)
+        async with aclosing(await self._ask(request, model)) as items:
+            try:
+                # A whole answer, too, comes in pieces here, so silence need not last to its end.
+                async with asyncio.timeout(self.config.first_chunk_timeout):
+                    first = await _first(items, writer)
+                if not request.stream:
+                    async for item in items:
+                        writer.take(item)
+            except Exception as error:
+                raise _failure(error) from error
+            if request.stream:
+                yield Answer(sse.CONTENT_TYPE, first, _rest(items, writer))
+            else:
+                yield Answer("application/json", writer.whole(), nothing())
+
+    async def _ask(self, request: ChatRequest, model: str) -> AsyncGenerator[Any, None]:
+        body = request.body
+        messages = [{"role": ROLES[m["role"]], "content": _text(m)} for m in body["messages"]]
+        passed_on = {
+            its: v for ours, its in self._passed_on.items() if (v := body.get(ours)) is not None
+        }
+        try:
+            items = self._provider.create_async_generator(
+                model=model, messages=messages, stream=True, proxy=self._proxy, **passed_on
+            )
+            if asyncio.iscoroutine(items):
+                items = await items
+        except Exception as error:
+            raise _failure(error) from error
+        generator: AsyncGenerator[Any, None] = items
+        return generator
+
+
+async def _first(items: AsyncGenerator[Any, None], writer: Writer) -> bytes:
+    async for item in items:
+        if data := writer.take(item):
+            return data
+    raise ProviderError("an empty answer")
+
+
+async def _rest(items: AsyncGenerator[Any, None], writer: Writer) -> AsyncGenerator[bytes, None]:
+    try:
+        async for item in items:
+            if data := writer.take(item):
+                yield data
+    except Exception as error:  # the classes of g4f fail in many ways
+        raise ProviderError(type(error).__name__) from error
+    yield writer.end()
+
+
+def _text(message: Mapping[str, Any]) -> str | None:
+    """Return the text of `message`, or None if it holds more than text."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    parts = content or []
+    if any(part.get("type") != "text" or not isinstance(part.get("text"), str) for part in parts):
+        return None
+    return "\n".join(part["text"] for part in parts)
+
+
+def _failure(error: Exception) -> ProviderError | RefusedError:
+    """Return what `error` of a g4f provider means; g4f tells the HTTP status in the text only."""
+    if isinstance(error, ProviderError | RefusedError):
+        return error
+    if isinstance(error, TimeoutError):
+        return ProviderError("no answer in time")
+    found = STATUS.match(str(error))
+    status = int(found.group(1)) if found else None
+    if status == HTTPStatus.BAD_REQUEST or type(error).__name__ == "BadRequestError":
+        body = error_body(HTTPStatus.BAD_REQUEST, "The provider calls this a bad request.")
+        return RefusedError(HTTPStatus.BAD_REQUEST, json.dumps(body).encode())
+    reason = f"status {status}" if status else type(error).__name__
+    return ProviderError(reason, status)

@@ -1,0 +1,44 @@
+"""Events pass whole and unchanged, however they are cut."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from fake_upstream import EVENTS
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm_api.providers.sse import WholeEvents
+
+LF = b"".join(EVENTS)
+CRLF = LF.replace(b"\n", b"\r\n")
+
+
+@given(st.sampled_from([LF, CRLF]), st.sets(st.integers(0, len(CRLF))))
+def test_any_cut_gives_the_same_bytes(data: bytes, cuts: set[int]) -> None:
+    events = WholeEvents()
+    edges = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
+    passed = [events.take(data[a:b]) for a, b in pairwise(edges)]
+    assert all(part.endswith((b"\n\n", b"\r\n\r\n")) for part in passed if part)
+    assert b"".join(passed) == data
+    assert events.end() == b""
+
+
+@pytest.mark.parametrize(
+    ("data", "proper"),
+    [
+        (LF, True),
+        (LF.rstrip(), True),
+        (LF.replace(b": [DONE]", b":[DONE]"), True),
+        (EVENTS[0], False),
+        (b'data: {"content":"data: [DONE]"}\n\n', False),
+        (b"", False),
+    ],
+)
+def test_what_a_proper_end_is(data: bytes, proper: bool) -> None:
+    events = WholeEvents()
+    passed = events.take(data)
+    last = events.end()
+    assert (last is not None) is proper
+    assert not proper or passed + (last or b"") == data
