@@ -349,13 +349,13 @@ def test_what_a_class_honours(real: type[Any]) -> None:
 
     class Passing(FakeClass):
         @classmethod
-        def create_async_generator(cls, **more: Any) -> Any:
+        def create_async_generator(cls, *_: Any, **more: Any) -> Any:
             return super().create_async_generator(**more)
 
-    class Closed(FakeClass):
+    class Closed:
         @classmethod
-        def create_async_generator(cls, model: str) -> Any:  # type: ignore[override]  # as it is
+        def create_async_generator(cls, model: str) -> str:
             return model
 
     assert "temperature" in honoured_parameters(Passing)
-    assert "temperature" not in honoured_parameters(Closed)
+    assert honoured_parameters(Closed) == {"cls", "model"}

@@ -52,6 +52,8 @@ def running(upstream: FakeUpstream, tmp_path: Path) -> Iterator[Running]:
         "PORT": str(port),
         "PROVIDERS_FILE": str(providers),
         "ENABLE_REQUEST_LOGGING": "true",
+        # So that the test of idle connections needs few of them.
+        "MAX_STREAMS": "100",
         "SHUTDOWN_TIMEOUT": "20",
     }
     log = tmp_path / "log"
@@ -84,6 +86,23 @@ def test_openais_client(running: Running, upstream: FakeUpstream) -> None:
         client.chat.completions.create(model="m", messages=messages)
 
 
+def test_a_body_of_unknown_length(running: Running, upstream: FakeUpstream) -> None:
+    url = f"{running.url}/v1/chat/completions"
+    small = json.dumps(BODY | {"stream": False}).encode()
+    assert requests.post(url, data=iter([small]), timeout=10).status_code == 200
+    large = b" " * 2**20
+    assert requests.post(url, data=iter([small, *[large] * 16]), timeout=10).status_code == 413
+    assert len(upstream.requests) == 1
+
+
+def test_idle_connections_do_not_keep_health_checks_out(running: Running) -> None:
+    port = int(running.url.rpartition(":")[2])
+    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(200)]
+    assert requests.get(f"{running.url}/health/live", timeout=5).status_code == 200
+    for connection in idle:
+        connection.close()
+
+
 def test_a_client_that_goes_frees_the_provider(running: Running, upstream: FakeUpstream) -> None:
     upstream.gap, upstream.repeat = 0.05, 10_000
     response = running.chat()
@@ -108,12 +127,21 @@ def test_many_streams_at_once(running: Running, upstream: FakeUpstream) -> None:
     assert whole == [True] * 100
 
 
+def takes_connections(running: Running) -> bool:
+    try:
+        requests.get(f"{running.url}/health/ready", timeout=5)
+    except requests.ConnectionError:
+        return False
+    return True
+
+
 def test_sigterm_lets_an_open_stream_finish(running: Running, upstream: FakeUpstream) -> None:
     upstream.gap = 0.5
     response = running.chat()
     lines = response.iter_content(None)
     data = next(lines)
     running.process.send_signal(signal.SIGTERM)
+    until(lambda: not takes_connections(running))
     data += b"".join(lines)
     assert data == b"".join(EVENTS)
     assert running.process.wait(30) == 0
