@@ -7,11 +7,12 @@ from contextlib import closing
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, request
 
 from llm_api.chat_request import ChatRequest, parse
 from llm_api.errors import ApiError
 from llm_api.providers.base import RefusedError, Routed
+from llm_api.routes.answers import ask, named
 from llm_api.service import current_service
 from llm_api.sources import remove_sources
 
@@ -21,7 +22,7 @@ NO_QUESTION = "<p id='response'>Please enter a question</p>"
 
 
 @blueprint.get("/")
-def ask() -> Response:
+def answer_question() -> Response:
     """Answer the question in `text`."""
     question = request.args.get("text", "")
     if not question.strip():
@@ -34,16 +35,14 @@ def ask() -> Response:
     if config.remove_sources:
         text = remove_sources(text)
     response = Response(text, content_type="text/plain; charset=utf-8")
-    response.headers["X-Provider"] = routed.provider
-    return response
+    return named(response, routed)
 
 
 def _answer(asked: ChatRequest) -> tuple[Routed, bytes]:
     try:
-        stream = current_service().chat(asked)
+        stream = ask(asked)
     except RefusedError as refusal:
         raise ApiError(refusal.status, "The provider refused the question.") from refusal
-    g.routed = stream.routed
     with closing(stream):
         return stream.routed, b"".join(stream)
 

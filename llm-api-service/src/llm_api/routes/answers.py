@@ -1,0 +1,84 @@
+"""What the routes of all protocols share: reading a request's body, and sending an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+from flask import Response, g, request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from llm_api.bridge import Stream
+from llm_api.chat_request import ChatRequest
+from llm_api.providers import sse
+from llm_api.providers.base import RefusedError, Routed
+from llm_api.service import current_service
+
+
+def read_body() -> bytes:
+    """Return the body of the current request.
+
+    Raises:
+        RequestEntityTooLarge: it is larger than it may be.
+    """
+    data = request.get_data(cache=False)
+    # Flask cuts a body without a length off at the limit instead of refusing it.
+    limit = request.max_content_length
+    if request.content_length is None and limit is not None and len(data) >= limit:
+        raise RequestEntityTooLarge
+    return data
+
+
+def ask(asked: ChatRequest) -> Stream:
+    """Return the answer to `asked`, which has begun. It must be closed.
+
+    Raises:
+        ApiError: nobody answered, or too many answers are under way.
+        RefusedError: a provider refused the request.
+    """
+    stream = current_service().chat(asked)
+    # For the log and whoever else asks who answered.
+    g.routed = stream.routed
+    return stream
+
+
+def relay(asked: ChatRequest) -> Response:
+    """Return the response to `asked`, whole or as a stream, as a provider gives it.
+
+    Raises:
+        ApiError: nobody answered, or too many answers are under way.
+    """
+    try:
+        return respond(ask(asked))
+    except RefusedError as refusal:
+        return Response(refusal.body, refusal.status, content_type="application/json")
+
+
+def respond(stream: Stream) -> Response:
+    """Return the response that is `stream`, and close that once it has been sent.
+
+    An answer that is no stream of events is read first, so that it has a length.
+    """
+    content_type = stream.routed.answer.content_type
+    if content_type.startswith(sse.CONTENT_TYPE):
+        return respond_events(stream, stream.routed)
+    with closing(stream):
+        return named(Response(b"".join(stream), content_type=content_type), stream.routed)
+
+
+def respond_events(events: Iterator[bytes], routed: Routed) -> Response:
+    """Return the response that streams `events`, made from the answer of `routed`.
+
+    The server closes `events`, where they have a `close`, once they are sent or the client has
+    gone: a translation of a stream has to pass that on.
+    """
+    response = Response(events, content_type=routed.answer.content_type)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Accel-Buffering"] = "no"
+    return named(response, routed)
+
+
+def named(response: Response, routed: Routed) -> Response:
+    """Name in `response` who answered, and return it."""
+    response.headers["X-Provider"] = routed.provider
+    return response
