@@ -38,10 +38,13 @@ class FakeUpstream:
     content_type: str = "text/event-stream"
     break_after: int | None = None
     """Drop the connection after so many events."""
+    events: list[bytes] | None = None
+    """Stream these instead."""
     text: str = "Hello"
     repeat: int = 1
     requests: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     open_streams: int = 0
     sent: int = 0
     """Events of all streams."""
@@ -54,7 +57,8 @@ class FakeUpstream:
 
         async def serve() -> None:
             app = web.Application()
-            app.router.add_post("/v1/chat/completions", self._chat)
+            for path in ("chat/completions", "completions", "embeddings", "images/generations"):
+                app.router.add_post(f"/v1/{path}", self._answer_to)
             self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
             await self._runner.setup()
             site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -80,23 +84,25 @@ class FakeUpstream:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
 
-    async def _chat(self, request: web.Request) -> web.StreamResponse:
+    async def _answer_to(self, request: web.Request) -> web.StreamResponse:
         raw = await request.read()
         self.requests.append(raw)
         self.headers.append(dict(request.headers))
+        self.paths.append(request.path)
         if self.silence:
             await asyncio.sleep(self.silence)
-        if self.status != 200:
+        if self.status != 200 or self.body is not None:
             body = self.body or b'{"error":{"message":"as told"}}'
             headers = {"Content-Type": "application/json", "Location": "/elsewhere"}
             return web.Response(status=self.status, body=body, headers=headers)
         if not json.loads(raw).get("stream"):
-            return web.json_response(self._answer(json.loads(raw)))
+            return web.json_response(self._answer(request.path, json.loads(raw)))
         response = web.StreamResponse(headers={"Content-Type": self.content_type})
         await response.prepare(request)
         self.open_streams += 1
         try:
-            for number, event in enumerate(EVENTS[:1] * self.repeat + EVENTS[1:]):
+            events = self.events or EVENTS[:1] * self.repeat + EVENTS[1:]
+            for number, event in enumerate(events):
                 if number == self.break_after:
                     assert request.transport
                     request.transport.abort()
@@ -113,9 +119,21 @@ class FakeUpstream:
         for start in range(0, len(event), size):
             await response.write(event[start : start + size])
 
-    def _answer(self, body: dict[str, Any]) -> dict[str, Any]:
-        message = {"role": "assistant", "content": self.text}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    def _answer(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
-        answer = {"id": "x", "object": "chat.completion", "created": 1, "model": body["model"]}
-        return {**answer, "choices": [choice], "usage": usage}
+        if path.endswith("/embeddings"):
+            vector = {"object": "embedding", "index": 0, "embedding": [0.5, -0.5]}
+            return {"object": "list", "data": [vector], "model": body["model"], "usage": usage}
+        if path.endswith("/images/generations"):
+            return {"created": 1, "data": [{"url": "https://images.example/1.png"}]}
+        answer = {"id": "x", "created": 1, "model": body["model"], "usage": usage}
+        choice: dict[str, Any] = {"index": 0, "finish_reason": "stop"}
+        if path.endswith("/chat/completions"):
+            message = {"role": "assistant", "content": self.text}
+            return {
+                **answer,
+                "object": "chat.completion",
+                "choices": [choice | {"message": message}],
+            }
+        completion = choice | {"text": self.text, "logprobs": None}
+        return {**answer, "object": "text_completion", "choices": [completion]}

@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from test_openai import chat
 
 from llm_api.config import ProviderConfig
+from llm_api.providers import sse
 from llm_api.providers.breaker import COOLDOWN, MINIMUM, WINDOW, Breaker
 
 
@@ -70,6 +71,63 @@ def test_a_page_is_no_answer(
     make_client: MakeClient, upstream: FakeUpstream, second: FakeUpstream
 ) -> None:
     upstream.content_type = "text/html"
+    client = make_client(provider("first", upstream), provider("other", second))
+    assert chat(client, stream=True).headers["X-Provider"] == "other"
+
+
+ERRORS = [
+    (b'{"error":{"message":"Overloaded."}}', "status 502"),
+    (b'{"error":"Overloaded.","choices":[]}', "status 502"),
+    (b'{"error":{"message":"Slow down.","code":429}}', "status 429"),
+    (b'{"detail":"What?"}', "without choices"),
+    (b"null", "without choices"),
+    (b"<html>", "without choices"),
+]
+
+
+@pytest.mark.parametrize(("body", "reason"), ERRORS)
+def test_an_error_that_calls_itself_an_answer_is_none(
+    client: FlaskClient, upstream: FakeUpstream, body: bytes, reason: str
+) -> None:
+    upstream.body = body
+    response = chat(client)
+    assert response.status_code == (429 if reason.endswith("429") else 504)
+    assert reason in response.get_json()["error"]["message"]
+
+
+def test_an_answer_may_speak_of_errors(client: FlaskClient, upstream: FakeUpstream) -> None:
+    for body in (b'{"choices":[{"token":"error"}],"error":null}', b'{"choices":["\\"error\\""]}'):
+        upstream.body = body
+        assert chat(client).data == body
+
+
+ERROR = b'data: {"error":{"message":"Overloaded."}}\n\n'
+
+
+def test_a_stream_that_begins_with_an_error_is_none(
+    make_client: MakeClient, upstream: FakeUpstream, second: FakeUpstream
+) -> None:
+    upstream.events = [b": wait\n\n", ERROR]
+    client = make_client(provider("first", upstream), provider("other", second))
+    assert chat(client, stream=True).headers["X-Provider"] == "other"
+    upstream.events = [b'data: {"error":{"message":"No.","code":400}}\n\n']
+    refused = chat(client, stream=True)
+    assert (refused.status_code, refused.get_json()["error"]["message"]) == (400, "No.")
+
+
+def test_an_error_in_a_stream_ends_it_once(client: FlaskClient, upstream: FakeUpstream) -> None:
+    upstream.events, upstream.gap = [*EVENTS[:2], ERROR, sse.DONE], 0.05
+    data = chat(client, stream=True).data
+    assert data.startswith(EVENTS[0] + EVENTS[1])
+    assert data.count(b'"error"') == 1
+    assert b"provider_broke_off" in data
+    assert b"[DONE]" not in data
+
+
+def test_an_answer_that_is_not_what_was_asked_for_is_none(
+    make_client: MakeClient, upstream: FakeUpstream, second: FakeUpstream
+) -> None:
+    upstream.content_type = "application/json"
     client = make_client(provider("first", upstream), provider("other", second))
     assert chat(client, stream=True).headers["X-Provider"] == "other"
 

@@ -153,7 +153,7 @@ IMAGE = [{"type": "image_url", "image_url": {"url": "https://a.example/b.png"}}]
         ({"seed": 1}, "seed"),
         ({"response_format": {"type": "json_object"}}, "response_format"),
         ({"n": 2}, "n"),
-        ({"tools": [{}]}, "tools"),
+        ({"tools": [{"type": "web_search"}]}, "tools"),
         ({"presence_penalty": 1}, "presence_penalty"),
         ({"logprobs": True}, "logprobs"),
         # This class does not know it.

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
-from llm_api.chat_request import MAX_DEPTH, parse
+from llm_api.chat_request import parse
+from llm_api.checks import MAX_DEPTH
 from llm_api.errors import ApiError
 from llm_api.providers import sse
 
@@ -105,7 +106,7 @@ BAD = [
     ({"messages": [3]}, "messages[0]"),
     ({"messages": [{"role": "king", "content": "Hi"}]}, "messages[0].role"),
     ({"messages": [{"role": "user"}]}, "messages[0].content"),
-    ({"messages": [{"role": "user", "content": ["Hi"]}]}, "messages[0].content"),
+    ({"messages": [{"role": "user", "content": ["Hi"]}]}, "messages[0].content[0]"),
     ({"messages": [{"role": "assistant", "content": None}]}, "messages[0].content"),
     ({"model": 3}, "model"),
     ({"stream_options": []}, "stream_options"),

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from llm_api.operations import Operation
+
 ADAPTERS = ("openai", "g4f")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 # It goes into a header and into lists separated by commas.
@@ -35,6 +37,8 @@ class ProviderConfig:
     models: tuple[str, ...] = ()
     """What it may be asked for. Empty means anything, or what the g4f class lists."""
     default_model: str = ""
+    operations: tuple[str, ...] = ()
+    """What it can be asked to do. Empty means chats, or what the g4f class can."""
     first_chunk_timeout: float = 30.0
     deadline: float = 600.0
     max_concurrency: int = 0
@@ -170,6 +174,7 @@ def _provider(entry: Any, where: str) -> ProviderConfig:
         raise ConfigError(f"{where} has unknown keys {unknown}: known are {sorted(known)}")
     kinds: dict[str, tuple[type, ...]] = {
         "models": (list,),
+        "operations": (list,),
         "first_chunk_timeout": (int, float),
         "deadline": (int, float),
         "max_concurrency": (int,),
@@ -183,6 +188,8 @@ def _provider(entry: Any, where: str) -> ProviderConfig:
             _check_number(value, key, where)
     if not all(isinstance(model, str) and model for model in entry.get("models", [])):
         raise ConfigError(f"{where}: models must be a list of names")
+    if not all(operation in tuple(Operation) for operation in entry.get("operations", [])):
+        raise ConfigError(f"{where}: operations must be some of {', '.join(Operation)}")
     if not NAME.fullmatch(entry.get("name", "")):
         raise ConfigError(f"{where}: name must be made of letters, digits, and . _ -")
     if entry.get("adapter") not in ADAPTERS:
@@ -190,7 +197,8 @@ def _provider(entry: Any, where: str) -> ProviderConfig:
     url = urlsplit(entry.get("base_url", ""))
     if entry["adapter"] == "openai" and (url.scheme not in ("http", "https") or not url.netloc):
         raise ConfigError(f"{where}: base_url must be a URL such as https://host/v1")
-    provider = ProviderConfig(**entry | {"models": tuple(entry.get("models", ()))})
+    lists = {key: tuple(entry.get(key, ())) for key in ("models", "operations")}
+    provider = ProviderConfig(**entry | lists)
     if provider.models and provider.default_model not in ("", *provider.models):
         raise ConfigError(f"{where}: default_model must be one of its models")
     return provider

@@ -8,9 +8,9 @@ from typing import cast
 from flask import current_app
 
 from llm_api.bridge import Loop, Stream
-from llm_api.chat_request import ChatRequest
 from llm_api.config import Config
 from llm_api.errors import ApiError
+from llm_api.operations import Request
 from llm_api.providers.registry import build
 
 EXTENSION = "llm_api"
@@ -51,7 +51,7 @@ class Service:
         """Return the models that can be asked for, each with its first provider."""
         return self._chain.models()
 
-    def chat(self, request: ChatRequest) -> Stream:
+    def chat(self, request: Request) -> Stream:
         """Return the answer to `request`, which has begun. It must be closed.
 
         Raises:

@@ -7,8 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from llm_api.chat_request import ChatRequest
 from llm_api.config import ProviderConfig
+from llm_api.operations import Operation, Request
 
 
 class ProviderError(Exception):
@@ -52,25 +52,28 @@ class Routed:
 
 
 class Provider(Protocol):
-    """Somebody who answers chat requests."""
+    """Somebody who answers requests."""
 
     config: ProviderConfig
+
+    @property
+    def operations(self) -> frozenset[Operation]:
+        """What it can be asked to do."""
 
     @property
     def models(self) -> tuple[str, ...]:
         """What it may be asked for; empty means anything."""
 
-    @property
-    def default_model(self) -> str:
-        """What it is asked for when a request names no model; empty if it has none."""
+    def default_for(self, operation: Operation) -> str:
+        """Return the model that is asked where a request names none; empty if there is none."""
 
-    def unsupported(self, request: ChatRequest) -> str | None:
+    def unsupported(self, request: Request) -> str | None:
         """Return the name of a parameter of `request` that it cannot honour."""
 
     async def start(self) -> None:
         """Get ready, on the loop on which it will be asked."""
 
-    def open(self, request: ChatRequest, model: str) -> AbstractAsyncContextManager[Answer]:
+    def open(self, request: Request, model: str) -> AbstractAsyncContextManager[Answer]:
         """Enter the answer to `request` by `model` once its first bytes are here.
 
         Leaving ends the call, wherever it is, and gives back its connection.

@@ -9,8 +9,8 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from llm_api.chat_request import ChatRequest
 from llm_api.errors import ApiError
+from llm_api.operations import Operation, Request
 from llm_api.providers import sse
 from llm_api.providers.base import Answer, Provider, ProviderError, RefusedError, Routed
 from llm_api.providers.breaker import Breaker
@@ -38,10 +38,12 @@ class _Link:
         limit = self.provider.config.max_concurrency
         return 0 < limit <= self.under_way
 
-    def model_for(self, wanted: str) -> str:
-        """Return the model to ask for; empty if this provider does not have it."""
+    def model_for(self, wanted: str, operation: Operation = Operation.CHAT) -> str:
+        """Return the model to ask for; empty if this provider does not have it for that."""
+        if operation not in self.provider.operations:
+            return ""
         models = self.provider.models
-        model = wanted or self.provider.default_model
+        model = wanted or self.provider.default_for(operation)
         return model if not models or model in models else ""
 
     def enter(self, stack: AsyncExitStack) -> None:
@@ -84,7 +86,7 @@ class Chain:
         return any(link.model_for(model) for link in self._links)
 
     @asynccontextmanager
-    async def open(self, request: ChatRequest) -> AsyncIterator[Routed]:
+    async def open(self, request: Request) -> AsyncIterator[Routed]:
         """Enter the first answer that begins in time; leaving ends the provider's call.
 
         After its first byte no other provider is tried: a stream that breaks then ends with an
@@ -120,14 +122,12 @@ class Chain:
                 return
         raise _nobody("; ".join(reasons), busy=busy)
 
-    def _candidates(self, request: ChatRequest) -> list[tuple[_Link, str]]:
+    def _candidates(self, request: Request) -> list[tuple[_Link, str]]:
         """Return who may be asked, each with the model to ask for."""
-        having = [(link, m) for link in self._links if (m := link.model_for(request.model))]
-        if not having and not request.model:
-            message = "No provider has a default model: name one (GET /v1/models)."
-            raise ApiError(400, message, code="model_required", param="model")
+        wanted, operation = request.model, request.operation
+        having = [(link, m) for link in self._links if (m := link.model_for(wanted, operation))]
         if not having:
-            raise self._unknown(request.model)
+            raise self._nobody_has(wanted, operation)
         able = [(link, m) for link, m in having if not link.provider.unsupported(request)]
         if not able:
             param = having[0][0].provider.unsupported(request)
@@ -135,20 +135,39 @@ class Chain:
             raise ApiError(400, message, code="unsupported_parameter", param=param)
         return able
 
+    def _nobody_has(self, model: str, operation: Operation) -> ApiError:
+        """Return the error for a `model`, empty for the default, that nobody has for that."""
+        doing = [link.provider for link in self._links if operation in link.provider.operations]
+        if not doing:
+            message = f"No provider here does {operation}."
+            return ApiError(400, message, code="unsupported_operation")
+        if not model:
+            message = f"No provider has a default model for {operation}: name one (GET /v1/models)."
+            return ApiError(400, message, code="model_required", param="model")
+        if any(model in link.provider.models for link in self._links):
+            names = dict.fromkeys(name for provider in doing for name in provider.models)
+            message = f"The model {model[:100]} does no {operation}. {_some(list(names))}"
+            return ApiError(400, message, code="unsupported_operation", param="model")
+        return self._unknown(model)
+
     def _unknown(self, model: str) -> ApiError:
         names = [name for name, _ in self.models()]
-        some = ", ".join(names[:MODELS_NAMED])
-        more = f" and {len(names) - MODELS_NAMED} more" if len(names) > MODELS_NAMED else ""
         return ApiError(
             404,
-            f"The model {model[:100]} does not exist here. Available: {some}{more} "
-            "(GET /v1/models lists all).",
+            f"The model {model[:100]} does not exist here. {_some(names)}",
             code="model_not_found",
             param="model",
         )
 
 
-async def _begin(stack: AsyncExitStack, link: _Link, request: ChatRequest, model: str) -> Answer:
+def _some(models: Sequence[str]) -> str:
+    """Return a sentence that names some of `models`."""
+    some = ", ".join(models[:MODELS_NAMED])
+    more = f" and {len(models) - MODELS_NAMED} more" if len(models) > MODELS_NAMED else ""
+    return f"Available: {some}{more} (GET /v1/models lists all)."
+
+
+async def _begin(stack: AsyncExitStack, link: _Link, request: Request, model: str) -> Answer:
     """Return an answer that has begun, and tell the breaker how it went."""
     config = link.provider.config
     # A whole answer takes as long as it takes; a stream must begin.

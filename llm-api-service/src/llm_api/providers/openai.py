@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from typing import Any, NoReturn
 
 import aiohttp
 
-from llm_api.chat_request import ChatRequest
 from llm_api.config import ProviderConfig
 from llm_api.errors import error_body
+from llm_api.operations import Operation, Request
 from llm_api.providers import sse
 from llm_api.providers.base import Answer, ProviderError, RefusedError, nothing
 
 JSON = "application/json"
+TEXTS = (Operation.CHAT, Operation.COMPLETIONS)
 CONNECT_TIMEOUT = 5.0
 # Seconds that an idle connection to a provider is kept.
 KEEP_ALIVE = 30.0
 # The provider's own trouble (our key, our quota, its load), which another provider may not have.
 PROVIDERS_FAULT = frozenset({401, 402, 403, 407, 408, 429})
+# What an answer has that is one.
+RESULTS: Mapping[Operation, str] = {
+    Operation.CHAT: "choices",
+    Operation.COMPLETIONS: "choices",
+    Operation.EMBEDDINGS: "data",
+    Operation.IMAGES: "data",
+}
+# What one that is none may have, and what an error's code may be.
+ERROR = b'"error"'
+_ERRORS = range(HTTPStatus.BAD_REQUEST, 600)
 # Bytes of a refusal that are read.
 LARGEST_REFUSAL = 64 * 1024
 
@@ -32,7 +44,10 @@ class OpenAIProvider:
         """Ask as `config` says, and through `proxy` where it says so."""
         self.config = config
         self._proxy = proxy if config.via_egress and proxy else None
-        self._url = f"{config.base_url.rstrip('/')}/chat/completions"
+        self.operations = frozenset(map(Operation, config.operations or [Operation.CHAT]))
+        """What is configured, or else chats."""
+        base = config.base_url.rstrip("/")
+        self._urls = {operation: f"{base}/{operation.path}" for operation in self.operations}
         self._headers = {"Content-Type": JSON, "Accept-Encoding": "identity"}
         if config.api_key:
             self._headers["Authorization"] = f"Bearer {config.api_key}"
@@ -43,12 +58,16 @@ class OpenAIProvider:
         """What is configured; empty means anything."""
         return self.config.models
 
-    @property
-    def default_model(self) -> str:
-        """What is configured, or else the first model."""
+    def default_for(self, operation: Operation) -> str:
+        """Return what is configured, or else the first model.
+
+        A provider that does several things has a default for texts only.
+        """
+        if operation not in TEXTS and len(self.operations) > 1:
+            return ""
         return self.config.default_model or next(iter(self.config.models), "")
 
-    def unsupported(self, request: ChatRequest) -> str | None:
+    def unsupported(self, request: Request) -> str | None:
         """Return nothing: the server says itself what it cannot do."""
         del request
         return None
@@ -65,7 +84,7 @@ class OpenAIProvider:
         await self._session.close()
 
     @asynccontextmanager
-    async def open(self, request: ChatRequest, model: str) -> AsyncIterator[Answer]:
+    async def open(self, request: Request, model: str) -> AsyncIterator[Answer]:
         """Send `request` and enter the answer once its first bytes are here.
 
         Raises:
@@ -75,7 +94,7 @@ class OpenAIProvider:
         """
         try:
             response = await self._session.post(
-                self._url,
+                self._urls[request.operation],
                 data=request.for_model(model),
                 headers=self._headers,
                 proxy=self._proxy,
@@ -85,26 +104,32 @@ class OpenAIProvider:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ProviderError(_reason(error)) from error
         try:
-            yield await self._begin(response)
+            yield await self._begin(response, request)
         finally:
             # A connection whose answer was read to the end has been kept for the next already.
             response.close()
 
-    async def _begin(self, response: aiohttp.ClientResponse) -> Answer:
+    async def _begin(self, response: aiohttp.ClientResponse, request: Request) -> Answer:
         try:
             if response.status != HTTPStatus.OK:
-                await _raise_for(response)
+                _raise_for(response.status, await response.content.read(LARGEST_REFUSAL))
             content_type = response.headers.get("Content-Type", JSON)
-            if content_type.startswith(JSON):
-                return Answer(content_type, await response.read(), nothing())
-            if not content_type.startswith(sse.CONTENT_TYPE):
+            if not content_type.startswith(sse.CONTENT_TYPE if request.stream else JSON):
                 raise ProviderError(f"an answer of type {content_type[:50]}")
+            if not request.stream:
+                body = await response.read()
+                _check_whole(body, request.operation)
+                return Answer(content_type, body, nothing())
             events = sse.WholeEvents()
             first = b""
-            while not first:
+            # Comments are no beginning: until there is more, another provider may be asked.
+            while not any(sse.payloads(first)):
                 if not (chunk := await response.content.readany()):
                     raise ProviderError("an empty answer")
-                first = events.take(chunk)
+                first += events.take(chunk)
+            # Whatever was good before an error in the same chunk: nobody has seen it yet.
+            if error := _error_event(first):
+                _raise_for(_status_of(error), error)
         except (aiohttp.ClientError, OSError) as error:
             raise ProviderError(_reason(error)) from error
         return Answer(content_type, first, _relay(response, events))
@@ -116,6 +141,8 @@ async def _relay(
     try:
         while chunk := await response.content.readany():
             if data := events.take(chunk):
+                if _error_event(data):
+                    raise ProviderError("an error instead of the rest")
                 yield data
     except (aiohttp.ClientError, OSError) as error:
         raise ProviderError(_reason(error)) from error
@@ -126,21 +153,56 @@ async def _relay(
         yield last
 
 
-async def _raise_for(response: aiohttp.ClientResponse) -> None:
-    status = response.status
+def _check_whole(body: bytes, operation: Operation) -> None:
+    """Check that `body` is an answer, which servers send under 200 even where it is an error.
+
+    Raises:
+        ProviderError: it is none.
+        RefusedError: it is the refusal of the request.
+    """
+    result = RESULTS[operation]
+    # No answer's text holds these bytes, for it would have to escape the quotes.
+    if f'"{result}"'.encode() in body and ERROR not in body:
+        return
+    answer = _read(body)
+    if answer.get("error"):
+        _raise_for(_status_of(body), body)
+    if result not in answer:
+        raise ProviderError(f"an answer without {result}")
+
+
+def _error_event(events: bytes) -> bytes | None:
+    """Return the data of the first of the whole `events` that is an error."""
+    if ERROR not in events:
+        return None
+    return next((data for data in sse.payloads(events) if _read(data).get("error")), None)
+
+
+def _status_of(error: bytes) -> int:
+    """Return the HTTP status that belongs to `error`, which came under the status 200."""
+    told = _read(error)["error"]
+    code = told.get("code") if isinstance(told, dict) else None
+    return code if isinstance(code, int) and code in _ERRORS else HTTPStatus.BAD_GATEWAY
+
+
+def _raise_for(status: int, body: bytes) -> NoReturn:
     refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
     if not refused or status in PROVIDERS_FAULT:
         raise ProviderError(f"status {status}", status)
-    body = await response.content.read(LARGEST_REFUSAL)
     raise RefusedError(status, body if _has_error(body) else _error_of(status))
 
 
-def _has_error(body: bytes) -> bool:
+def _read(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in `body`, and an empty one if there is none."""
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
-        return False
-    return isinstance(answer, dict) and isinstance(answer.get("error"), dict)
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _has_error(body: bytes) -> bool:
+    return isinstance(_read(body).get("error"), dict)
 
 
 def _error_of(status: int) -> bytes:

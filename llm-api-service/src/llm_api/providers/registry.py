@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from llm_api.chat_request import DEFAULT_MODELS
 from llm_api.config import Config, ConfigError, ProviderConfig
+from llm_api.operations import DEFAULT_MODELS, Operation
 from llm_api.providers import g4f
 from llm_api.providers.base import Provider
 from llm_api.providers.chain import Chain
 from llm_api.providers.openai import OpenAIProvider
+from llm_api.providers.over_chat import CompletionsOverChat
 
 logger = logging.getLogger(__name__)
 
@@ -73,8 +74,15 @@ def build(config: Config) -> Chain:
             f"PROVIDER={config.provider} leaves no provider that can be used: "
             "see the warnings above, and name another in PROVIDERS_FILE"
         )
-    chain = Chain(providers)
+    chain = Chain([_with_completions(provider) for provider in providers])
     if config.model not in DEFAULT_MODELS and not chain.has(config.model):
         names = ", ".join(name for name, _ in chain.models())
         raise ConfigError(f"MODEL={config.model} exists at no provider: use one of {names}")
     return chain
+
+
+def _with_completions(provider: Provider) -> Provider:
+    """Return `provider` so that it has completions, too, if it has chats."""
+    if {Operation.CHAT, Operation.COMPLETIONS} & provider.operations == {Operation.CHAT}:
+        return CompletionsOverChat(provider)
+    return provider

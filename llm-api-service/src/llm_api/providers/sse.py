@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from llm_api.errors import error_body
 
 CONTENT_TYPE = "text/event-stream"
+DONE_PAYLOAD = b"[DONE]"
 DONE = b"data: [DONE]\n\n"
 # A comment, which clients skip.
 HEARTBEAT = b": still here\n\n"
 
 _BOUNDARIES = (b"\n\n", b"\r\n\r\n")
+_BETWEEN = re.compile(rb"(?:\r?\n){2,}")
 _ENDS_WITH_DONE = re.compile(rb"(?:^|\n)data: ?\[DONE\]\s*\Z")
 # Enough of a stream's end to see whether it was the end.
 _TAIL = 64
@@ -27,6 +30,14 @@ def event(data: Any) -> bytes:
 def broken(message: str) -> bytes:
     """Return the event that ends a stream whose provider broke off. No `[DONE]` follows it."""
     return event(error_body(502, message, code="provider_broke_off"))
+
+
+def payloads(events: bytes) -> Iterator[bytes]:
+    """Yield the data of each of the whole `events`; comments and other fields are left out."""
+    for block in _BETWEEN.split(events):
+        lines = [line[5:].removeprefix(b" ") for line in block.splitlines() if line[:5] == b"data:"]
+        if lines:
+            yield b"\n".join(lines)
 
 
 class WholeEvents:

@@ -9,7 +9,7 @@ from flask import Response, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from llm_api.bridge import Stream
-from llm_api.chat_request import ChatRequest
+from llm_api.operations import Request
 from llm_api.providers import sse
 from llm_api.providers.base import RefusedError, Routed
 from llm_api.service import current_service
@@ -29,7 +29,7 @@ def read_body() -> bytes:
     return data
 
 
-def ask(asked: ChatRequest) -> Stream:
+def ask(asked: Request) -> Stream:
     """Return the answer to `asked`, which has begun. It must be closed.
 
     Raises:
@@ -42,7 +42,7 @@ def ask(asked: ChatRequest) -> Stream:
     return stream
 
 
-def relay(asked: ChatRequest) -> Response:
+def relay(asked: Request) -> Response:
     """Return the response to `asked`, whole or as a stream, as a provider gives it.
 
     Raises:

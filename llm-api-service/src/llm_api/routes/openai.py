@@ -1,10 +1,11 @@
-"""OpenAI's protocol: chats, as one answer or as a stream."""
+"""OpenAI's protocol: chats and completions, whole or as streams, embeddings, and images."""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from llm_api.chat_request import parse
+from llm_api import chat_request
+from llm_api.other_requests import parse_completion, parse_embeddings, parse_images
 from llm_api.routes.answers import read_body, relay
 from llm_api.service import current_service
 
@@ -15,4 +16,25 @@ blueprint = Blueprint("openai", __name__, url_prefix="/v1")
 def chat_completions() -> Response:
     """Answer a chat."""
     config = current_service().config
-    return relay(parse(read_body(), model=config.model, system_prompt=config.system_prompt))
+    asked = chat_request.parse(read_body(), model=config.model, system_prompt=config.system_prompt)
+    return relay(asked)
+
+
+@blueprint.post("/completions")
+def completions() -> Response:
+    """Continue a text."""
+    config = current_service().config
+    asked = parse_completion(read_body(), model=config.model, system_prompt=config.system_prompt)
+    return relay(asked)
+
+
+@blueprint.post("/embeddings")
+def embeddings() -> Response:
+    """Turn texts into vectors."""
+    return relay(parse_embeddings(read_body()))
+
+
+@blueprint.post("/images/generations")
+def images() -> Response:
+    """Make images."""
+    return relay(parse_images(read_body()))

@@ -10,9 +10,9 @@ from contextlib import aclosing, asynccontextmanager
 from http import HTTPStatus
 from typing import Any
 
-from llm_api.chat_request import ChatRequest
 from llm_api.config import ProviderConfig
 from llm_api.errors import error_body
+from llm_api.operations import Operation, Request
 from llm_api.providers import sse
 from llm_api.providers.base import Answer, ProviderError, RefusedError, nothing
 from llm_api.providers.g4f import containment
@@ -70,15 +70,20 @@ class G4FProvider:
         self.config = config
         self.models = config.models or containment.listed_models(provider)
         """What is configured, or else what the class lists without asking anybody."""
-        self.default_model = config.default_model or next(iter(self.models), "")
-        """What is configured, or else the default of the class."""
+        self.operations = frozenset({Operation.CHAT})
+        self._default = config.default_model or next(iter(self.models), "")
         self._provider = containment.without_lookups(provider, self.models)
         honoured = containment.honoured_parameters(provider)
         self._passed_on = {ours: its for ours, its in PASSED_ON.items() if its in honoured}
         self._proxy = proxy or None
         self._remove_sources = remove_sources
 
-    def unsupported(self, request: ChatRequest) -> str | None:
+    def default_for(self, operation: Operation) -> str:
+        """Return what is configured, or else the default of the class."""
+        del operation
+        return self._default
+
+    def unsupported(self, request: Request) -> str | None:
         """Return the first parameter, or part of a message, that g4f would drop without a word."""
         for name, value in request.body.items():
             if name in HARMLESS or name in self._passed_on or value is None:
@@ -101,7 +106,7 @@ class G4FProvider:
         await containment.close_connector()
 
     @asynccontextmanager
-    async def open(self, request: ChatRequest, model: str) -> AsyncIterator[Answer]:
+    async def open(self, request: Request, model: str) -> AsyncIterator[Answer]:
         """Ask, and enter the answer: a stream's once its first text is here, a whole one's whole.
 
         Raises:
@@ -124,7 +129,7 @@ class G4FProvider:
             else:
                 yield Answer("application/json", writer.whole(), nothing())
 
-    async def _ask(self, request: ChatRequest, model: str) -> AsyncGenerator[Any, None]:
+    async def _ask(self, request: Request, model: str) -> AsyncGenerator[Any, None]:
         body = request.body
         messages = [{"role": ROLES[m["role"]], "content": _text(m)} for m in body["messages"]]
         passed_on = {

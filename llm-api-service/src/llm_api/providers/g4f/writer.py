@@ -7,7 +7,7 @@ import time
 import uuid
 from typing import Any
 
-from llm_api.chat_request import ChatRequest
+from llm_api.operations import Request
 from llm_api.providers import sse
 
 CHARACTERS_PER_TOKEN = 4
@@ -20,7 +20,7 @@ TEXTS = ("ImageResponse", *SOURCES)
 class Writer:
     """Writes the items of one answer as OpenAI's chunks, or as one JSON object."""
 
-    def __init__(self, model: str, request: ChatRequest, *, remove_sources: bool) -> None:
+    def __init__(self, model: str, request: Request, *, remove_sources: bool) -> None:
         """Begin the answer of `model` to `request`."""
         self._base = {
             "id": f"chatcmpl-{uuid.uuid4().hex}",

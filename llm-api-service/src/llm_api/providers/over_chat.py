@@ -1,0 +1,106 @@
+"""Completions by providers that have only chats: a prompt becomes a message, a message a text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, cast
+
+from llm_api.operations import Operation, Request
+from llm_api.other_requests import CompletionRequest
+from llm_api.providers import sse
+from llm_api.providers.base import Answer, Provider, ProviderError
+
+
+class CompletionsOverChat:
+    """A provider that has chats, and so has completions."""
+
+    def __init__(self, provider: Provider) -> None:
+        """Ask `provider`."""
+        self._provider = provider
+        self.config = provider.config
+        self.models = provider.models
+        self.operations = provider.operations | {Operation.COMPLETIONS}
+
+    def default_for(self, operation: Operation) -> str:
+        """Return the model that is asked where the request names none."""
+        chat = operation is Operation.COMPLETIONS
+        return self._provider.default_for(Operation.CHAT if chat else operation)
+
+    def unsupported(self, request: Request) -> str | None:
+        """Return the name of a parameter of `request` that it cannot honour."""
+        if isinstance(request, CompletionRequest):
+            return request.unlike_a_chat() or self._provider.unsupported(request.as_chat())
+        return self._provider.unsupported(request)
+
+    async def start(self) -> None:
+        """Start the provider."""
+        await self._provider.start()
+
+    async def close(self) -> None:
+        """Close the provider."""
+        await self._provider.close()
+
+    @asynccontextmanager
+    async def open(self, request: Request, model: str) -> AsyncIterator[Answer]:
+        """Enter the provider's answer to `request`, translated where it is a completion.
+
+        Raises:
+            ProviderError: another provider may answer.
+            RefusedError: no provider would.
+        """
+        completion = isinstance(request, CompletionRequest)
+        asked = request.as_chat() if isinstance(request, CompletionRequest) else request
+        async with self._provider.open(asked, model) as answer:
+            yield _translated(answer) if completion else answer
+
+
+def _translated(answer: Answer) -> Answer:
+    if answer.content_type.startswith(sse.CONTENT_TYPE):
+        return Answer(answer.content_type, _events(answer.first), _rest(answer.rest))
+    # It is whole, and has been looked at.
+    return Answer(answer.content_type, _whole(answer.first), answer.rest)
+
+
+async def _rest(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            yield _events(chunk)
+
+
+def _events(data: bytes) -> bytes:
+    """Return the whole events in `data`, each chunk of a chat as one of a completion."""
+    return b"".join(
+        sse.DONE if payload == sse.DONE_PAYLOAD else sse.event(_completion(_read(payload)))
+        for payload in sse.payloads(data)
+    )
+
+
+def _whole(data: bytes) -> bytes:
+    return json.dumps(_completion(_read(data))).encode()
+
+
+def _read(data: bytes) -> dict[str, Any]:
+    try:
+        return cast(dict[str, Any], json.loads(data))
+    except ValueError:
+        raise ProviderError("an answer that is no JSON") from None
+
+
+def _completion(chat: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        choices = [_choice(choice) for choice in chat["choices"]]
+    except (LookupError, TypeError, AttributeError):
+        raise ProviderError("an answer that is no chat") from None
+    return {**chat, "object": "text_completion", "choices": choices}
+
+
+def _choice(chat: Mapping[str, Any]) -> dict[str, Any]:
+    message = chat.get("message") or chat.get("delta") or {}
+    return {
+        "index": chat.get("index", 0),
+        "text": message.get("content") or "",
+        "logprobs": None,
+        "finish_reason": chat.get("finish_reason"),
+    }
