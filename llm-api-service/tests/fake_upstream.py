@@ -59,6 +59,7 @@ class FakeUpstream:
             app = web.Application()
             for path in ("chat/completions", "completions", "embeddings", "images/generations"):
                 app.router.add_post(f"/v1/{path}", self._answer_to)
+            app.router.add_get("/v1/pictures/1", self._answer_to)
             self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
             await self._runner.setup()
             site = web.TCPSite(self._runner, "127.0.0.1", 0)

@@ -62,7 +62,10 @@ class Provider(Protocol):
 
     @property
     def models(self) -> tuple[str, ...]:
-        """What it may be asked for; empty means anything."""
+        """All that it may be asked for; empty means anything."""
+
+    def models_for(self, operation: Operation) -> tuple[str, ...]:
+        """Return what it may be asked for to do that; empty means anything."""
 
     def default_for(self, operation: Operation) -> str:
         """Return the model that is asked where a request names none; empty if there is none."""

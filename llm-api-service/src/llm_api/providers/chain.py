@@ -42,7 +42,7 @@ class _Link:
         """Return the model to ask for; empty if this provider does not have it for that."""
         if operation not in self.provider.operations:
             return ""
-        models = self.provider.models
+        models = self.provider.models_for(operation)
         model = wanted or self.provider.default_for(operation)
         return model if not models or model in models else ""
 
@@ -145,7 +145,7 @@ class Chain:
             message = f"No provider has a default model for {operation}: name one (GET /v1/models)."
             return ApiError(400, message, code="model_required", param="model")
         if any(model in link.provider.models for link in self._links):
-            names = dict.fromkeys(name for provider in doing for name in provider.models)
+            names = dict.fromkeys(name for p in doing for name in p.models_for(operation))
             message = f"The model {model[:100]} does no {operation}. {_some(list(names))}"
             return ApiError(400, message, code="unsupported_operation", param="model")
         return self._unknown(model)

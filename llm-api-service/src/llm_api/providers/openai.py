@@ -58,6 +58,11 @@ class OpenAIProvider:
         """What is configured; empty means anything."""
         return self.config.models
 
+    def models_for(self, operation: Operation) -> tuple[str, ...]:
+        """Return what is configured; the server knows which of them does what."""
+        del operation
+        return self.config.models
+
     def default_for(self, operation: Operation) -> str:
         """Return what is configured, or else the first model.
 

@@ -23,10 +23,13 @@ class CompletionsOverChat:
         self.models = provider.models
         self.operations = provider.operations | {Operation.COMPLETIONS}
 
+    def models_for(self, operation: Operation) -> tuple[str, ...]:
+        """Return what it may be asked for to do that."""
+        return self._provider.models_for(_below(operation))
+
     def default_for(self, operation: Operation) -> str:
         """Return the model that is asked where the request names none."""
-        chat = operation is Operation.COMPLETIONS
-        return self._provider.default_for(Operation.CHAT if chat else operation)
+        return self._provider.default_for(_below(operation))
 
     def unsupported(self, request: Request) -> str | None:
         """Return the name of a parameter of `request` that it cannot honour."""
@@ -54,6 +57,11 @@ class CompletionsOverChat:
         asked = request.as_chat() if isinstance(request, CompletionRequest) else request
         async with self._provider.open(asked, model) as answer:
             yield _translated(answer) if completion else answer
+
+
+def _below(operation: Operation) -> Operation:
+    """Return what the provider is asked to do for `operation`."""
+    return Operation.CHAT if operation is Operation.COMPLETIONS else operation
 
 
 def _translated(answer: Answer) -> Answer:

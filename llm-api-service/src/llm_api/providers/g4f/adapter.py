@@ -15,7 +15,7 @@ from llm_api.errors import error_body
 from llm_api.operations import Operation, Request
 from llm_api.providers import sse
 from llm_api.providers.base import Answer, ProviderError, RefusedError, nothing
-from llm_api.providers.g4f import containment
+from llm_api.providers.g4f import containment, images
 from llm_api.providers.g4f.writer import Writer
 
 # What is passed on to classes that take it, under g4f's name for it.
@@ -68,23 +68,36 @@ class G4FProvider:
         With `remove_sources`, lists of sources that it sends apart from its text are left out.
         """
         self.config = config
-        self.models = config.models or containment.listed_models(provider)
+        texts, pictures = containment.listed_models(provider), images.listed_models(provider)
+        self.models = config.models or tuple(dict.fromkeys(texts + pictures))
         """What is configured, or else what the class lists without asking anybody."""
-        self.operations = frozenset({Operation.CHAT})
-        self._default = config.default_model or next(iter(self.models), "")
+        self.operations = frozenset(map(Operation, config.operations)) or _operations(provider)
+        """What is configured, or else what the class seems to be for."""
+        self._listed = {Operation.CHAT: texts, Operation.IMAGES: pictures}
         self._provider = containment.without_lookups(provider, self.models)
-        honoured = containment.honoured_parameters(provider)
-        self._passed_on = {ours: its for ours, its in PASSED_ON.items() if its in honoured}
+        self._honoured = containment.honoured_parameters(provider)
+        self._passed_on = {ours: its for ours, its in PASSED_ON.items() if its in self._honoured}
         self._proxy = proxy or None
         self._remove_sources = remove_sources
 
+    def models_for(self, operation: Operation) -> tuple[str, ...]:
+        """Return what is configured, or else what the class lists for that."""
+        return self.config.models or self._listed.get(operation, ())
+
     def default_for(self, operation: Operation) -> str:
         """Return what is configured, or else the default of the class."""
-        del operation
-        return self._default
+        configured = self.config.default_model if operation is self._main else ""
+        return configured or next(iter(self.models_for(operation)), "")
+
+    @property
+    def _main(self) -> Operation:
+        """What its configured default model is for."""
+        return Operation.CHAT if Operation.CHAT in self.operations else Operation.IMAGES
 
     def unsupported(self, request: Request) -> str | None:
         """Return the first parameter, or part of a message, that g4f would drop without a word."""
+        if request.operation is Operation.IMAGES:
+            return images.unsupported(request, self._honoured, fetching=bool(self._proxy))
         for name, value in request.body.items():
             if name in HARMLESS or name in self._passed_on or value is None:
                 continue
@@ -113,6 +126,9 @@ class G4FProvider:
             ProviderError: anything went wrong before that.
             RefusedError: the provider called the request a bad one.
         """
+        if request.operation is Operation.IMAGES:
+            yield Answer("application/json", await self._images(request, model), nothing())
+            return
         writer = Writer(model, request, remove_sources=self._remove_sources)
         async with aclosing(await self._ask(request, model)) as items:
             try:
@@ -129,15 +145,25 @@ class G4FProvider:
             else:
                 yield Answer("application/json", writer.whole(), nothing())
 
+    async def _images(self, request: Request, model: str) -> bytes:
+        async with aclosing(await self._ask(request, model)) as items:
+            try:
+                return await images.answer(items, request, self._proxy)
+            except Exception as error:
+                raise _failure(error) from error
+
     async def _ask(self, request: Request, model: str) -> AsyncGenerator[Any, None]:
         body = request.body
-        messages = [{"role": ROLES[m["role"]], "content": _text(m)} for m in body["messages"]]
-        passed_on = {
-            its: v for ours, its in self._passed_on.items() if (v := body.get(ours)) is not None
-        }
+        if request.operation is Operation.IMAGES:
+            messages = [{"role": "user", "content": body["prompt"]}]
+            given = images.parameters(request, self._honoured)
+        else:
+            messages = [{"role": ROLES[m["role"]], "content": _text(m)} for m in body["messages"]]
+            passed_on = self._passed_on.items()
+            given = {its: v for ours, its in passed_on if (v := body.get(ours)) is not None}
         try:
             items = self._provider.create_async_generator(
-                model=model, messages=messages, stream=True, proxy=self._proxy, **passed_on
+                model=model, messages=messages, stream=True, proxy=self._proxy, **given
             )
             if asyncio.iscoroutine(items):
                 items = await items
@@ -145,6 +171,16 @@ class G4FProvider:
             raise _failure(error) from error
         generator: AsyncGenerator[Any, None] = items
         return generator
+
+
+def _operations(provider: Any) -> frozenset[Operation]:
+    """Return what a class is for, as far as its lists of models tell."""
+    pictures = images.listed_models(provider)
+    texts = set(containment.listed_models(provider)) - set(pictures)
+    found = {Operation.IMAGES} if pictures else set()
+    if texts or not pictures or getattr(provider, "default_vision_model", None):
+        found.add(Operation.CHAT)
+    return frozenset(found)
 
 
 async def _first(items: AsyncGenerator[Any, None], writer: Writer) -> bytes:
