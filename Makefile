@@ -13,7 +13,7 @@ export UV_PYTHON_DOWNLOADS := never
 INVENTORY ?= inventory/hosts.yml
 export ANSIBLE_INVENTORY := $(INVENTORY)
 
-# Further arguments for ansible-playbook: make up ARGS='-e llm_api_replicas=3'
+# Further arguments for what a verb runs: make up ARGS='-e llm_api_replicas=3'
 ARGS ?=
 
 # sudo asks for a password only where it needs one.
@@ -61,6 +61,10 @@ templates: dev-tools engine ## Tests of the roles' interfaces, templates and doc
 .PHONY: molecule
 molecule: dev-tools engine ## Deploy to test hosts and prove the result
 	@tests/molecule.sh
+
+.PHONY: bench
+bench: service-tools ## Speed and memory of the API service and its peers; ARGS='--only latency --systems service'
+	@llm-api-service/.venv/bin/python -m benchmarks.service $(ARGS)
 
 .PHONY: docs
 docs: dev-tools ## Write the roles' READMEs anew from their argument specs

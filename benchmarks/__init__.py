@@ -1,0 +1,1 @@
+"""Benchmarks: of a whole cluster, and of the API service against others."""
