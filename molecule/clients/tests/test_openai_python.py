@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import openai
@@ -74,7 +75,7 @@ def test_json_schema(client: openai.OpenAI, endpoint: Endpoint) -> None:
             "json_schema": {"name": "city", "strict": True, "schema": schema},
         },
     )
-    assert (answer.choices[0].message.content or "").lstrip().startswith('{"city"')
+    assert set(json.loads(answer.choices[0].message.content or "")) == {"city"}
 
 
 def test_completion(client: openai.OpenAI, endpoint: Endpoint) -> None:
