@@ -115,6 +115,7 @@ def test_a_stream(client: FlaskClient, fake: type[FakeClass]) -> None:
     assert reasons == [None, None, "stop"]
     assert chunks[-1]["choices"] == []
     assert chunks[-1]["usage"]["total_tokens"] > 0
+    assert {json.dumps(chunk["usage"]) for chunk in chunks[:-1]} == {"null"}
     assert "usage" not in chat(client, stream=True).text
 
 

@@ -111,6 +111,37 @@ BAD = [
     ({"model": 3}, "model"),
     ({"stream_options": []}, "stream_options"),
     ({"stream": "yes"}, "stream"),
+    ({"messages": None}, "messages"),
+    ({"messages": [{"content": "Hi"}]}, "messages[0].role"),
+    ({"messages": [{"role": [], "content": "Hi"}]}, "messages[0].role"),
+    ({"messages": [{"role": "user", "content": []}]}, "messages[0].content"),
+    ({"messages": [{"role": "user", "content": "Hi", "name": 3}]}, "messages[0].name"),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "text"}]}]},
+        "messages[0].content[0].text",
+    ),
+    ({"tools": {}}, "tools"),
+    ({"tools": ["f"]}, "tools[0]"),
+    ({"tools": [{"type": "function", "function": {}}]}, "tools[0].function.name"),
+    ({"tool_choice": 3}, "tool_choice"),
+    ({"tool_choice": {"function": {"name": "f"}}}, "tool_choice.type"),
+    ({"stop": 3}, "stop"),
+    ({"stop": list("abcde")}, "stop"),
+    ({"stop": ["a", 3]}, "stop[1]"),
+    ({"response_format": "json_object"}, "response_format"),
+    ({"response_format": {}}, "response_format.type"),
+    (
+        {"response_format": {"type": "json_schema", "json_schema": []}},
+        "response_format.json_schema",
+    ),
+    ({"seed": 1.5}, "seed"),
+    ({"seed": 2**64}, "seed"),
+    ({"logit_bias": [1]}, "logit_bias"),
+    ({"logit_bias": {"5": "much"}}, "logit_bias.5"),
+    ({"logprobs": 3}, "logprobs"),
+    ({"metadata": {"a": 1}}, "metadata.a"),
+    ({"user": {}}, "user"),
+    ({"stream_options": {"include_usage": "yes"}}, "stream_options.include_usage"),
     ({"temperature": 3}, "temperature"),
     ({"temperature": "hot"}, "temperature"),
     ({"top_p": -1}, "top_p"),
@@ -171,6 +202,7 @@ NO_JSON = [
     b"\xff\xfe",
     '{"messages": []}'.encode("utf-16"),
     b'{"x": NaN}',
+    b'{"x": 1e999}',
     b"1" * 10_000,
     b"[" * 200_000,
 ]
@@ -251,6 +283,14 @@ def test_the_request_id_is_kept_or_made(client: FlaskClient) -> None:
     assert client.get("/nowhere").headers["X-Request-ID"]
 
 
+def test_a_header_has_a_limit(client: FlaskClient) -> None:
+    assert client.get("/models", headers={"X-Long": "x" * 8192}).status_code == 200
+    response = client.get("/models", headers={"X-Long": "x" * 9000, "X-Request-ID": "request-1"})
+    assert response.status_code == 431
+    assert "X-Long" in response.get_json()["error"]["message"]
+    assert response.headers["X-Request-ID"] == "request-1"
+
+
 def test_health(client: FlaskClient) -> None:
     assert client.get("/health/live").get_json() == {"status": "live"}
     assert client.get("/health/ready").get_json() == {"status": "ready"}
@@ -306,6 +346,22 @@ def test_a_client_that_does_not_read_holds_the_provider_back(
     assert upstream.open_streams == 1
     response.close()
     until(lambda: upstream.open_streams == 0)
+
+
+def test_a_client_that_never_reads_does_not_hold_the_provider_for_ever(
+    client: FlaskClient, upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llm_api.bridge.STALL", 0.3)
+    upstream.repeat = EVERYTHING
+    response = chat(client, stream=True)
+    until(lambda: upstream.sent)
+    until(lambda: upstream.open_streams == 0)
+    assert upstream.sent < EVERYTHING
+    # Should it read after all, it does not take this for the end.
+    data = response.data
+    assert b"left unread" in data
+    assert not data.endswith(sse.DONE)
+    assert chat(client).status_code == 200
 
 
 def test_more_answers_than_places(make_client: MakeClient, upstream: FakeUpstream) -> None:

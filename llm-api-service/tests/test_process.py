@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,10 @@ class Running:
     @property
     def client(self) -> OpenAI:
         return OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0)
+
+    def connect(self) -> socket.socket:
+        port = int(self.url.rpartition(":")[2])
+        return socket.create_connection(("127.0.0.1", port), timeout=10)
 
     def chat(self) -> requests.Response:
         return requests.post(f"{self.url}/v1/chat/completions", json=BODY, stream=True, timeout=30)
@@ -95,9 +100,87 @@ def test_a_body_of_unknown_length(running: Running, upstream: FakeUpstream) -> N
     assert len(upstream.requests) == 1
 
 
+def body(**more: Any) -> bytes:
+    return json.dumps({**BODY, "stream": False, **more}).encode()
+
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
+# Body, headers, status, and what is at fault.
+BAD: dict[str, tuple[bytes, dict[str, str], int, str]] = {
+    "no JSON": (b"{", {}, 400, "invalid_json"),
+    "no object": (b"[]", {}, 400, "invalid_json"),
+    "no UTF-8": (b'{"model": "\xff"}', {}, 400, "invalid_json"),
+    "a wrong type": (body(messages="Hi"), {}, 400, "messages"),
+    "deep nesting": (DEEP, {}, 400, "invalid_json"),
+    "deep nesting within": (body().replace(b"false", DEEP), {}, 400, "invalid_json"),
+    "an unknown model": (body(model="gpt-4\n\x00\x1b[31m"), {}, 404, "model"),
+    "no message": (body(messages=[]), {}, 400, "messages"),
+    "a negative limit": (body(max_tokens=-1), {}, 400, "max_tokens"),
+    "17 MB": (body(user="x" * 17 * 2**20), {}, 413, ""),
+    "a header of 9 kB": (body(), {"X-Long": "x" * 9000}, 431, "header_too_large"),
+}
+
+
+def test_bad_input(running: Running, upstream: FakeUpstream) -> None:
+    url = f"{running.url}/v1/chat/completions"
+    for name, (data, headers, status, fault) in BAD.items():
+        began = time.monotonic()
+        response = requests.post(url, data=data, headers=headers, timeout=10)
+        assert (name, response.status_code) == (name, status)
+        error = response.json()["error"]
+        assert fault in (error["code"], error["param"], "")
+        assert response.headers["X-Request-ID"]
+        assert time.monotonic() - began < 2
+        assert upstream.requests == []
+    # No text is bad for what is in it.
+    odd = body(messages=[{"role": "user", "content": "\x00\x07\x1b[31m\u202e\ud800"}])
+    assert requests.post(url, data=odd, timeout=10).status_code == 200
+    assert requests.get(f"{running.url}/?text=%ff%00%0d%0a", timeout=10).status_code == 200
+    assert len(upstream.requests) == 2
+    assert "Traceback" not in running.log.read_text()
+
+
+NO_HTTP = [
+    (b"GET /models HTTP/1.1\r\nX-Long: " + b"x" * 2**20 + b"\r\n\r\n", b"431"),
+    (b"GET /models HTTP/1.1\r\n" + b"X-Many: x\r\n" * 1000 + b"\r\n", b"431"),
+    (b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n", b"414"),
+    (b"GET /\xff HTTP/1.1\r\n\r\n", b"400"),
+    (b"\x16\x03\x01\x02\x00\x01\x00\x01", b"400"),
+    (b"POST /models HTTP/1.1\r\nContent-Length: -1\r\n\r\n", b"400"),
+]
+
+
+def test_what_is_no_http(running: Running) -> None:
+    for sent, status in NO_HTTP:
+        with running.connect() as connection:
+            connection.sendall(sent)
+            assert connection.recv(100).startswith(b"HTTP/1.1 " + status)
+    assert requests.get(f"{running.url}/health/live", timeout=5).status_code == 200
+
+
+def test_a_client_that_never_reads_costs_little(running: Running, upstream: FakeUpstream) -> None:
+    upstream.repeat = 10_000_000
+    data = json.dumps(BODY).encode()
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    sent = 0
+
+    def stands_still() -> bool:
+        nonlocal sent
+        before, sent = sent, upstream.sent
+        time.sleep(0.5)
+        return 0 < before == sent
+
+    with running.connect() as connection:
+        connection.sendall(head % len(data) + data)
+        until(stands_still)
+        # What was sent is in the buffers of the two connections, and little of it here.
+        assert upstream.open_streams == 1
+        assert requests.get(f"{running.url}/?text=Hi", timeout=5).text == "Hello"
+    until(lambda: upstream.open_streams == 0)
+
+
 def test_idle_connections_do_not_keep_health_checks_out(running: Running) -> None:
-    port = int(running.url.rpartition(":")[2])
-    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(200)]
+    idle = [running.connect() for _ in range(200)]
     assert requests.get(f"{running.url}/health/live", timeout=5).status_code == 200
     for connection in idle:
         connection.close()

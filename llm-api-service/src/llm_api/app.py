@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from llm_api import access_log, errors, request_id
+from llm_api import access_log, errors, header_limit, request_id
 from llm_api.config import Config
 from llm_api.routes import health, legacy, models, openai
 from llm_api.service import EXTENSION, Service
@@ -23,6 +23,7 @@ def create_app(config: Config) -> Flask:
     if config.request_logging:
         access_log.register(app)
     errors.register(app)
+    header_limit.register(app)
     for module in (health, models, openai, legacy):
         app.register_blueprint(module.blueprint)
     return app

@@ -8,6 +8,7 @@ when the client has gone.
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -20,6 +21,8 @@ import uvloop
 from llm_api.providers import sse
 from llm_api.providers.base import Answer, Routed
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 # Bytes that may wait for a slow client before the provider is no longer read.
@@ -27,6 +30,9 @@ HIGH_WATER = 256 * 1024
 # Seconds of a provider's silence after which the client gets a sign of life. It keeps proxies from
 # closing the connection, and shows whether the client is still there.
 HEARTBEAT = 10.0
+# Seconds that a client may leave all that waiting unread. After that the provider is let go; the
+# server's thread has to wait for the client, or for whoever is in between, to close.
+STALL = 120.0
 
 
 class Loop:
@@ -116,9 +122,20 @@ class Stream:
             async for chunk in rest:
                 self._queue.put(chunk)
                 self._waiting += len(chunk)
-                if self._waiting > HIGH_WATER:
-                    self._room.clear()
-                    await self._room.wait()
+                if self._waiting > HIGH_WATER and not await self._has_room():
+                    logger.warning("a client left its answer unread")
+                    self._queue.put(sse.broken("The answer was left unread for too long."))
+                    return
+
+    async def _has_room(self) -> bool:
+        """Wait until the client has read enough, and return whether it did."""
+        self._room.clear()
+        try:
+            async with asyncio.timeout(STALL):
+                await self._room.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def _taken(self, size: int) -> None:
         self._waiting -= size

@@ -11,6 +11,14 @@ from llm_api.operations import Request
 from llm_api.providers import sse
 
 CHARACTERS_PER_TOKEN = 4
+# What OpenAI's clients know, and what else g4f's providers call it.
+FINISH_REASONS = {
+    "stop": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "content_filter": "content_filter",
+    "safety": "content_filter",
+}
 COUNTS = ("prompt_tokens", "completion_tokens")
 SOURCES = ("Sources", "SourceLink", "SearchResults")
 # Items that are part of the answer. The many others speak about it.
@@ -28,6 +36,7 @@ class Writer:
             "model": model,
         }
         self._request = request
+        self._with_usage = bool((request.body.get("stream_options") or {}).get("include_usage"))
         self._texts = [name for name in TEXTS if not remove_sources or name not in SOURCES]
         self._text: list[str] = []
         self._reasoning: list[str] = []
@@ -46,7 +55,7 @@ class Writer:
         if kind in self._texts:
             return self._delta(self._text, "content", str(item))
         if kind == "FinishReason":
-            self._finish = str(item.reason or "stop")
+            self._finish = FINISH_REASONS.get(str(item.reason).lower(), "stop")
         elif kind == "Usage":
             given = item.get_dict()
             self._usage = {name: int(given.get(name) or 0) for name in COUNTS}
@@ -55,7 +64,7 @@ class Writer:
     def end(self) -> bytes:
         """Return the last events: the reason, the usage if it was asked for, and `[DONE]`."""
         last = self._chunk([{"index": 0, "delta": {}, "finish_reason": self._finish}])
-        if (self._request.body.get("stream_options") or {}).get("include_usage"):
+        if self._with_usage:
             last += self._chunk([], usage=self._counts())
         return last + sse.DONE
 
@@ -77,6 +86,9 @@ class Writer:
         return self._chunk([{"index": 0, "delta": {**role, name: text}, "finish_reason": None}])
 
     def _chunk(self, choices: list[dict[str, Any]], **more: Any) -> bytes:
+        if self._with_usage:
+            # Where it was asked for, every chunk has the field.
+            more = {"usage": None, **more}
         return sse.event(
             {**self._base, "object": "chat.completion.chunk", "choices": choices, **more}
         )
