@@ -168,7 +168,7 @@ BAD = [
     ("embeddings", {"encoding_format": "hex"}, "encoding_format"),
     ("embeddings", {"dimensions": 0}, "dimensions"),
     ("images", {"prompt": None}, "prompt"),
-    ("images", {"prompt": " "}, "prompt"),
+    ("images", {"prompt": ""}, "prompt"),
     ("images", {"n": 11}, "n"),
     ("images", {"response_format": "png"}, "response_format"),
     ("images", {"stream": True}, "stream"),

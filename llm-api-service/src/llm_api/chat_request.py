@@ -7,9 +7,11 @@ from typing import Any
 
 from llm_api.checks import (
     Check,
+    Schema,
     a_list,
     a_map,
     an_object,
+    by_type,
     check_all,
     either,
     fault,
@@ -66,31 +68,46 @@ _PARTS: Mapping[str, Check] = {
 }
 
 
-def _part(where: str, part: Any) -> None:
-    an_object({"type": text}, required=["type"])(where, part)
-    if check := _PARTS.get(part["type"]):
-        check(where, part)
-
-
-_MESSAGE: Mapping[str, Check] = {
-    "role": one_of(*ROLES),
-    "content": either(text, a_list(_part, least=1)),
+_KNOWN_IN_MESSAGES: Mapping[str, Check] = {
+    "content": either(text, a_list(by_type(_PARTS), least=1)),
     "name": text,
     "tool_call_id": text,
     "tool_calls": a_list(_CALL),
+    "function_call": _NAMED,
+    "refusal": text,
+    "audio": an_object(),
 }
+_MESSAGE = an_object({"role": one_of(*ROLES), **_KNOWN_IN_MESSAGES}, required=["role"])
 
 
 def _message(where: str, message: Any) -> None:
-    an_object(_MESSAGE, required=["role"])(where, message)
+    _MESSAGE(where, message)
     if message.get("content") is None and not any(message.get(n) for n in INSTEAD_OF_CONTENT):
         raise fault(f"{where}.content", "must be a text or a list of content parts")
 
 
+# What makes each of them more than nothing.
+_FILLED: Mapping[str, Schema] = {
+    "content": {"not": {"type": "null"}},
+    "tool_calls": {"type": "array", "minItems": 1},
+    "function_call": {"type": "object", "minProperties": 1},
+    "refusal": {"type": "string", "minLength": 1},
+    "audio": {"type": "object", "minProperties": 1},
+}
+MESSAGE = Check(
+    _message,
+    {
+        **_MESSAGE.schema,
+        "anyOf": [
+            {"required": [name], "properties": {name: filled}} for name, filled in _FILLED.items()
+        ],
+    },
+)
+
 # The rest is the provider's to check, and so is what the service does not know.
 CHAT: Mapping[str, Check] = {
     **GENERATION,
-    "messages": a_list(_message, least=1),
+    "messages": a_list(MESSAGE, least=1),
     "max_completion_tokens": whole(1, 2**31),
     "logprobs": flag,
     "top_logprobs": whole(0, 20),

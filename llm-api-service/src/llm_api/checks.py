@@ -1,16 +1,19 @@
-"""Checks of request bodies at the edge. What is wrong is a 400 that names the parameter."""
+"""Checks of request bodies at the edge. What is wrong is a 400 that names the parameter.
+
+A check knows its JSON schema, too, so that the description of the interface says what is checked.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from llm_api.errors import ApiError
 
-# Says nothing of a good value, and raises for another; the text is what to call it.
-Check = Callable[[str, Any], None]
+Schema = dict[str, Any]
 
 # How deep lists and objects may lie in each other.
 MAX_DEPTH = 64
@@ -57,6 +60,23 @@ def _deeper_than(depth: int, value: Any) -> bool:
     return bool(level)
 
 
+@dataclass(frozen=True)
+class Check:
+    """What a value must be."""
+
+    test: Callable[[str, Any], None]
+    """Takes the value's name and the value, and raises for one that is not good."""
+    schema: Schema
+
+    def __call__(self, where: str, value: Any) -> None:
+        """Check `value`, which is called `where`.
+
+        Raises:
+            ApiError: 400, it is not good.
+        """
+        self.test(where, value)
+
+
 def fault(param: str, problem: str) -> ApiError:
     """Return the error for the parameter `param`, which has a `problem`."""
     return ApiError(400, f"{param} {problem}.", param=param, code="invalid_value")
@@ -74,54 +94,77 @@ def check_all(body: Mapping[str, Any], checks: Mapping[str, Check], where: str =
             check(where + name, value)
 
 
-def text(where: str, value: Any) -> None:
-    """Check a text."""
+def schema_of(checks: Mapping[str, Check], required: Sequence[str] = ()) -> Schema:
+    """Return the schema of objects that pass `checks` and have the `required` values."""
+    properties = {
+        name: check.schema if name in required else or_null(check.schema)
+        for name, check in checks.items()
+    }
+    schema: Schema = {"type": "object", "properties": properties}
+    # What is required and not checked must only not be null.
+    properties |= {name: {"not": {"type": "null"}} for name in required if name not in checks}
+    return schema | ({"required": list(required)} if required else {})
+
+
+def or_null(schema: Schema) -> Schema:
+    """Return the schema for values that are good for `schema`, or null."""
+    if isinstance(kind := schema.get("type"), str) and "enum" not in schema:
+        return {**schema, "type": [kind, "null"]}
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _text(where: str, value: Any) -> None:
     if not isinstance(value, str):
         raise fault(where, "must be a text")
 
 
-def flag(where: str, value: Any) -> None:
-    """Check a boolean."""
+text = Check(_text, {"type": "string"})
+
+
+def _flag(where: str, value: Any) -> None:
     if not isinstance(value, bool):
         raise fault(where, "must be true or false")
+
+
+flag = Check(_flag, {"type": "boolean"})
 
 
 def number(low: float, high: float) -> Check:
     """Return a check of numbers from `low` to `high`."""
 
-    def check(where: str, value: Any) -> None:
+    def test(where: str, value: Any) -> None:
         good = isinstance(value, int | float) and not isinstance(value, bool)
         if not good or not low <= value <= high:
             raise fault(where, f"must be a number from {low} to {high}")
 
-    return check
+    return Check(test, {"type": "number", "minimum": low, "maximum": high})
 
 
 def whole(low: int, high: int) -> Check:
     """Return a check of whole numbers from `low` to `high`."""
 
-    def check(where: str, value: Any) -> None:
+    def test(where: str, value: Any) -> None:
         good = isinstance(value, int) and not isinstance(value, bool)
         if not good or not low <= value <= high:
             raise fault(where, f"must be a whole number from {low} to {high}")
 
-    return check
+    return Check(test, {"type": "integer", "minimum": low, "maximum": high})
 
 
 def one_of(*choices: str) -> Check:
     """Return a check of texts from a list."""
 
-    def check(where: str, value: Any) -> None:
+    def test(where: str, value: Any) -> None:
         if not isinstance(value, str) or value not in choices:
             raise fault(where, f"must be one of {', '.join(choices)}")
 
-    return check
+    return Check(test, {"type": "string", "enum": list(choices)})
 
 
 def an_object(checks: Mapping[str, Check] | None = None, *, required: Sequence[str] = ()) -> Check:
     """Return a check of objects whose values pass `checks`, and which have the `required` ones."""
 
-    def check(where: str, value: Any) -> None:
+    def test(where: str, value: Any) -> None:
         if not isinstance(value, dict):
             raise fault(where, "must be an object")
         for name in required:
@@ -130,25 +173,25 @@ def an_object(checks: Mapping[str, Check] | None = None, *, required: Sequence[s
         if checks:
             check_all(value, checks, f"{where}.")
 
-    return check
+    return Check(test, schema_of(checks or {}, required))
 
 
 def a_map(of: Check) -> Check:
     """Return a check of objects with any names, whose values all pass `of`."""
 
-    def check(where: str, value: Any) -> None:
+    def test(where: str, value: Any) -> None:
         if not isinstance(value, dict):
             raise fault(where, "must be an object")
         for name, item in value.items():
             of(f"{where}.{name[:50]}", item)
 
-    return check
+    return Check(test, {"type": "object", "additionalProperties": of.schema})
 
 
 def a_list(of: Check, *, least: int = 0, most: float = math.inf) -> Check:
     """Return a check of lists of `least` to `most` items that pass `of`."""
 
-    def check(where: str, value: Any) -> None:
+    def test(where: str, value: Any) -> None:
         if not isinstance(value, list):
             raise fault(where, "must be a list")
         if not least <= len(value) <= most:
@@ -157,13 +200,38 @@ def a_list(of: Check, *, least: int = 0, most: float = math.inf) -> Check:
         for index, item in enumerate(value):
             of(f"{where}[{index}]", item)
 
-    return check
+    schema: Schema = {"type": "array", "items": of.schema}
+    bounds = {"minItems": least} if least else {}
+    return Check(test, schema | bounds | ({"maxItems": most} if most < math.inf else {}))
 
 
-def either(text_check: Check, other: Check) -> Check:
+def either(texts: Check, other: Check) -> Check:
     """Return a check for values that are a text, or else something else."""
 
-    def check(where: str, value: Any) -> None:
-        (text_check if isinstance(value, str) else other)(where, value)
+    def test(where: str, value: Any) -> None:
+        (texts if isinstance(value, str) else other)(where, value)
 
-    return check
+    return Check(test, {"anyOf": [texts.schema, other.schema]})
+
+
+def by_type(kinds: Mapping[str, Check]) -> Check:
+    """Return a check of objects that say their `type`. Those of unknown types may be anything."""
+    any_type = an_object({"type": text}, required=["type"])
+
+    def test(where: str, value: Any) -> None:
+        any_type(where, value)
+        if check := kinds.get(value["type"]):
+            check(where, value)
+
+    def schema(name: str, check: Check) -> Schema:
+        kind = {"type": {"const": name}}
+        required = ["type", *check.schema.get("required", [])]
+        return {
+            **check.schema,
+            "properties": kind | check.schema["properties"],
+            "required": required,
+        }
+
+    others = {"type": {"type": "string", "not": {"enum": list(kinds)}}}
+    other = {"type": "object", "properties": others, "required": ["type"]}
+    return Check(test, {"anyOf": [*(schema(*item) for item in kinds.items()), other]})

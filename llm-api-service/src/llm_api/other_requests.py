@@ -31,20 +31,30 @@ from llm_api.operations import (
 _TOKEN = whole(0, 2**31)
 
 
+_TEXTS = a_list(text, least=1)
+_TOKENS = a_list(_TOKEN, least=1)
+_MANY_TOKENS = a_list(_TOKENS, least=1)
+
+
 def _texts_or_tokens(where: str, value: Any) -> None:
-    """Check a text, texts, tokens, or lists of tokens."""
     if isinstance(value, str):
         return
     if not isinstance(value, list) or not value:
         raise fault(where, "must be a text, or a list of texts or tokens with at least one item")
     first = value[0]
-    of = text if isinstance(first, str) else _TOKEN
-    a_list(a_list(_TOKEN, least=1) if isinstance(first, list) else of)(where, value)
+    of = _TEXTS if isinstance(first, str) else _TOKENS
+    (_MANY_TOKENS if isinstance(first, list) else of)(where, value)
+
+
+TEXTS_OR_TOKENS = Check(
+    _texts_or_tokens,
+    {"anyOf": [check.schema for check in (text, _TEXTS, _TOKENS, _MANY_TOKENS)]},
+)
 
 
 COMPLETION: Mapping[str, Check] = {
     **GENERATION,
-    "prompt": _texts_or_tokens,
+    "prompt": TEXTS_OR_TOKENS,
     "best_of": whole(1, 20),
     "echo": flag,
     "logprobs": whole(0, 5),
@@ -53,11 +63,17 @@ COMPLETION: Mapping[str, Check] = {
 _COMPLETION_ONLY = ("prompt", "echo", "suffix", "logprobs", "best_of")
 EMBEDDINGS: Mapping[str, Check] = {
     "model": text,
-    "input": _texts_or_tokens,
+    "input": TEXTS_OR_TOKENS,
     "encoding_format": one_of("float", "base64"),
     "dimensions": whole(1, 2**31),
     "user": text,
 }
+
+
+def _not_empty(where: str, value: Any) -> None:
+    text(where, value)
+    if not value:
+        raise fault(where, "must not be empty")
 
 
 def _no_stream(where: str, value: Any) -> None:
@@ -68,7 +84,7 @@ def _no_stream(where: str, value: Any) -> None:
 
 IMAGES: Mapping[str, Check] = {
     "model": text,
-    "prompt": text,
+    "prompt": Check(_not_empty, {"type": "string", "minLength": 1}),
     "n": whole(1, 10),
     "size": text,
     "quality": text,
@@ -78,7 +94,7 @@ IMAGES: Mapping[str, Check] = {
     "moderation": text,
     "output_format": text,
     "output_compression": whole(0, 100),
-    "stream": _no_stream,
+    "stream": Check(_no_stream, {"const": False}),
     "user": text,
 }
 
@@ -147,10 +163,7 @@ def parse_images(data: bytes) -> ImagesRequest:
     Raises:
         ApiError: 400, naming the parameter at fault.
     """
-    body = _checked(data, IMAGES, "prompt")
-    if not body["prompt"].strip():
-        raise fault("prompt", "must not be empty")
-    return ImagesRequest(body, data)
+    return ImagesRequest(_checked(data, IMAGES, "prompt"), data)
 
 
 def _checked(data: bytes, checks: Mapping[str, Check], required: str) -> dict[str, Any]:
