@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.service import load, processes
 from benchmarks.service.figures import median, percentile
 from benchmarks.service.load import Outcome
-from benchmarks.service.systems import ROOT, Recipe, System, wait_ready
+from benchmarks.service.systems import ROOT, Recipe, System, recipes, wait_ready
 
 BARE = "upstream"
 CONNECTIONS = 64
@@ -221,7 +221,11 @@ async def _freed(bench: Bench, system: System) -> float:
 async def sigterm(bench: Bench) -> None:
     """Tell a system to stop while it streams; it must finish, and be ready for nothing else."""
     length = 4.0
-    for recipe in bench.recipes:
+    names = {recipe.name for recipe in bench.recipes}
+    # On ports of their own: the others may be up, and Granian shares a port with them.
+    for recipe in recipes(bench.upstream.port):
+        if recipe.name not in names:
+            continue
         system = recipe.start(bench.folder / "sigterm")
         try:
             await wait_ready(system, recipe.ready)

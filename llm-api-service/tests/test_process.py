@@ -219,12 +219,14 @@ def takes_connections(running: Running) -> bool:
 
 
 def test_sigterm_lets_an_open_stream_finish(running: Running, upstream: FakeUpstream) -> None:
-    upstream.gap = 0.5
+    upstream.gap = 1
     response = running.chat()
     lines = response.iter_content(None)
     data = next(lines)
     running.process.send_signal(signal.SIGTERM)
+    told = time.monotonic()
     until(lambda: not takes_connections(running))
+    assert time.monotonic() - told < 1
     data += b"".join(lines)
     assert data == b"".join(EVENTS)
     assert running.process.wait(30) == 0

@@ -12,7 +12,7 @@ from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from llm_api import logs
+from llm_api import logs, signals
 from llm_api.app import create_app
 from llm_api.config import Config, ConfigError, load
 from llm_api.service import EXTENSION
@@ -44,10 +44,12 @@ def serve(config: Config, app: Flask) -> None:
     """Serve `app` in a process of its own, which a signal to this one ends."""
 
     def worker() -> Flask:
+        signals.wake_main_thread()
         app.extensions[EXTENSION].start()
         return app
 
-    # The worker inherits `app`, which has no threads yet, and shares its memory.
+    signals.wake_main_thread()
+    # The worker inherits `app`, whose threads start in it, and shares its memory.
     multiprocessing.set_start_method("fork", force=True)
     Granian(
         "llm_api",
