@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,6 +67,41 @@ def make_client() -> Iterator[MakeClient]:
 @pytest.fixture
 def client(make_client: MakeClient, upstream: FakeUpstream) -> FlaskClient:
     return make_client(provider("first", upstream))
+
+
+@dataclass
+class Running:
+    """The service as a process of its own."""
+
+    process: subprocess.Popen[str]
+    url: str
+    log: Path
+
+    def connect(self) -> socket.socket:
+        """Open a connection to it."""
+        port = int(self.url.rpartition(":")[2])
+        return socket.create_connection(("127.0.0.1", port), timeout=10)
+
+
+@contextmanager
+def run_service(folder: Path, providers: list[dict[str, Any]], **environ: str) -> Iterator[Running]:
+    """Run the service with `providers`, its files in `folder`, and end it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    file, log = folder / "providers.json", folder / "log"
+    file.write_text(json.dumps(providers))
+    fixed = {"PYTHONPATH": "src", "PORT": str(port), "PROVIDERS_FILE": str(file)}
+    env = os.environ | fixed | environ
+    check = [sys.executable, "-m", "llm_api.healthcheck"]
+    assert subprocess.run(check, env=env, check=False).returncode == 1
+    command = [sys.executable, "-m", "llm_api"]
+    with log.open("w") as output:
+        process = subprocess.Popen(command, env=env, stdout=output, text=True)
+        until(lambda: subprocess.run(check, env=env, check=False).returncode == 0)
+        yield Running(process, f"http://127.0.0.1:{port}", log)
+        process.terminate()
+        process.wait(30)
 
 
 def until(condition: Callable[[], Any]) -> Any:

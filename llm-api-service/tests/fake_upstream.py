@@ -20,6 +20,8 @@ EVENTS = [
     b"data: " + (PART % ("{}", '"stop"')).encode() + b"\n\n",
     b"data: [DONE]\n\n",
 ]
+TEXT_PART = b'data: {"id":"x","object":"text_completion","choices":[{"index":0,"text":"Hello"}]}'
+TEXT_EVENTS = [TEXT_PART + b"\n\n", b"data: [DONE]\n\n"]
 
 
 @dataclass
@@ -102,7 +104,8 @@ class FakeUpstream:
         await response.prepare(request)
         self.open_streams += 1
         try:
-            events = self.events or EVENTS[:1] * self.repeat + EVENTS[1:]
+            usual = TEXT_EVENTS if request.path == "/v1/completions" else EVENTS
+            events = self.events or usual[:1] * self.repeat + usual[1:]
             for number, event in enumerate(events):
                 if number == self.break_after:
                     assert request.transport

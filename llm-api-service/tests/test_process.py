@@ -3,79 +3,43 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from conftest import until
+from conftest import Running, run_service, until
 from fake_upstream import EVENTS, FakeUpstream
 from openai import BadRequestError, InternalServerError, NotFoundError, OpenAI
 
 BODY: dict[str, Any] = {"stream": True, "messages": [{"role": "user", "content": "secret"}]}
 
 
-@dataclass
-class Running:
-    """A running service."""
-
-    process: subprocess.Popen[str]
-    url: str
-    log: Path
-
-    @property
-    def client(self) -> OpenAI:
-        return OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0)
-
-    def connect(self) -> socket.socket:
-        port = int(self.url.rpartition(":")[2])
-        return socket.create_connection(("127.0.0.1", port), timeout=10)
-
-    def chat(self) -> requests.Response:
-        return requests.post(f"{self.url}/v1/chat/completions", json=BODY, stream=True, timeout=30)
+def chat(running: Running) -> requests.Response:
+    url = f"{running.url}/v1/chat/completions"
+    return requests.post(url, json=BODY, stream=True, timeout=30)
 
 
 @pytest.fixture
 def running(upstream: FakeUpstream, tmp_path: Path) -> Iterator[Running]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    providers = tmp_path / "providers.json"
     entry = {"name": "p", "adapter": "openai", "base_url": upstream.url, "models": ["m"]}
-    providers.write_text(json.dumps([entry]))
-    environ = os.environ | {
-        "PYTHONPATH": "src",
-        "PORT": str(port),
-        "PROVIDERS_FILE": str(providers),
-        "ENABLE_REQUEST_LOGGING": "true",
+    with run_service(
+        tmp_path,
+        [entry],
+        ENABLE_REQUEST_LOGGING="true",
         # So that the test of idle connections needs few of them.
-        "MAX_STREAMS": "100",
-        "SHUTDOWN_TIMEOUT": "20",
-    }
-    log = tmp_path / "log"
-    check = [sys.executable, "-m", "llm_api.healthcheck"]
-    assert subprocess.run(check, env=environ, check=False).returncode == 1
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "llm_api"], env=environ, stdout=output, text=True
-        )
-        until(lambda: subprocess.run(check, env=environ, check=False).returncode == 0)
-        yield Running(process, f"http://127.0.0.1:{port}", log)
-        process.terminate()
-        process.wait(30)
+        MAX_STREAMS="100",
+        SHUTDOWN_TIMEOUT="20",
+    ) as service:
+        yield service
 
 
 def test_openais_client(running: Running, upstream: FakeUpstream) -> None:
-    client = running.client
+    client = OpenAI(base_url=f"{running.url}/v1", api_key="none", max_retries=0)
     messages: Any = BODY["messages"]
     answer = client.chat.completions.create(model="m", messages=messages)
     assert answer.choices[0].message.content == "Hello"
@@ -188,7 +152,7 @@ def test_idle_connections_do_not_keep_health_checks_out(running: Running) -> Non
 
 def test_a_client_that_goes_frees_the_provider(running: Running, upstream: FakeUpstream) -> None:
     upstream.gap, upstream.repeat = 0.05, 10_000
-    response = running.chat()
+    response = chat(running)
     next(response.iter_content(10))
     assert upstream.open_streams == 1
     response.close()
@@ -200,7 +164,7 @@ def test_many_streams_at_once(running: Running, upstream: FakeUpstream) -> None:
     whole = []
 
     def one() -> None:
-        whole.append(running.chat().content.endswith(b"data: [DONE]\n\n"))
+        whole.append(chat(running).content.endswith(b"data: [DONE]\n\n"))
 
     threads = [threading.Thread(target=one) for _ in range(100)]
     for thread in threads:
@@ -220,7 +184,7 @@ def takes_connections(running: Running) -> bool:
 
 def test_sigterm_lets_an_open_stream_finish(running: Running, upstream: FakeUpstream) -> None:
     upstream.gap = 1
-    response = running.chat()
+    response = chat(running)
     lines = response.iter_content(None)
     data = next(lines)
     running.process.send_signal(signal.SIGTERM)

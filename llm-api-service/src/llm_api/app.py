@@ -6,7 +6,7 @@ from flask import Flask
 
 from llm_api import access_log, errors, header_limit, request_id
 from llm_api.config import Config
-from llm_api.routes import health, legacy, models, openai
+from llm_api.routes import description, health, legacy, models, openai
 from llm_api.service import EXTENSION, Service
 
 
@@ -24,6 +24,6 @@ def create_app(config: Config) -> Flask:
         access_log.register(app)
     errors.register(app)
     header_limit.register(app)
-    for module in (health, models, openai, legacy):
+    for module in (description, health, models, openai, legacy):
         app.register_blueprint(module.blueprint)
     return app

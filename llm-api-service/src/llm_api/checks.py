@@ -141,10 +141,11 @@ def number(low: float, high: float) -> Check:
 
 
 def whole(low: int, high: int) -> Check:
-    """Return a check of whole numbers from `low` to `high`."""
+    """Return a check of whole numbers from `low` to `high`. 3.0 is one, as JSON has it."""
 
     def test(where: str, value: Any) -> None:
         good = isinstance(value, int) and not isinstance(value, bool)
+        good = good or (isinstance(value, float) and value.is_integer())
         if not good or not low <= value <= high:
             raise fault(where, f"must be a whole number from {low} to {high}")
 

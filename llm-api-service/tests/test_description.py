@@ -1,0 +1,55 @@
+"""The description of the interface, tested against the service."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from conftest import run_service
+from fake_upstream import FakeUpstream
+from flask.testing import FlaskClient
+
+from llm_api.openapi import describe
+
+OPERATIONS = (["chat", "completions"], ["embeddings"], ["images"])
+
+
+def test_the_service_is_as_described(upstream: FakeUpstream, tmp_path: Path) -> None:
+    # They take any model, so that all that is described as good is good.
+    entries = [
+        {
+            "name": operations[0],
+            "adapter": "openai",
+            "base_url": upstream.url,
+            "default_model": "m",
+            "operations": operations,
+        }
+        for operations in OPERATIONS
+    ]
+    with run_service(tmp_path, entries) as service:
+        told = subprocess.run(
+            [
+                *(Path(sys.executable).with_name("schemathesis"), "run"),
+                f"{service.url}/openapi.json",
+                *("--checks", "all", "--max-examples", "50", "--seed", "1", "--no-color"),
+                *("--generation-database", "none"),
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert told.returncode == 0, told.stdout
+        assert "Traceback" not in service.log.read_text()
+
+
+def test_what_is_described_is_there(client: FlaskClient) -> None:
+    there = {
+        (method, rule.rule.replace("<path:name>", "{id}"))
+        for rule in client.application.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    told = {(m.upper(), path) for path, item in describe()["paths"].items() for m in item}
+    assert told <= there
