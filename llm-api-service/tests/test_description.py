@@ -53,3 +53,19 @@ def test_what_is_described_is_there(client: FlaskClient) -> None:
     }
     told = {(m.upper(), path) for path, item in describe()["paths"].items() for m in item}
     assert told <= there
+
+
+def test_the_page_shows_it_all_and_needs_nothing_else(client: FlaskClient) -> None:
+    response = client.get("/docs")
+    assert response.mimetype == "text/html"
+    text = response.text
+    for path, item in describe()["paths"].items():
+        assert f"</span>{path}<" in text
+        for told in item.values():
+            assert f'<article id="{told["operationId"]}">' in text
+    assert "max_completion_tokens" in text
+    assert "list of text" in text
+    assert "src=" not in text
+    assert "http://" not in text
+    assert "https://" not in text
+    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
