@@ -320,6 +320,7 @@ def test_closing_at_once_frees_everything(make_client: MakeClient, upstream: Fak
 def test_a_silent_provider_does_not_mean_a_silent_stream(
     client: FlaskClient, upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("llm_api.bridge.PROBE", 0.05)
     monkeypatch.setattr("llm_api.bridge.HEARTBEAT", 0.1)
     upstream.gap = 0.5
     data = chat(client, stream=True).data

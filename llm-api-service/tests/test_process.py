@@ -159,6 +159,19 @@ def test_a_client_that_goes_frees_the_provider(running: Running, upstream: FakeU
     until(lambda: upstream.open_streams == 0)
 
 
+def test_a_client_that_goes_while_the_provider_is_silent_frees_it_too(
+    running: Running, upstream: FakeUpstream
+) -> None:
+    upstream.gap = 30
+    response = chat(running)
+    next(response.iter_content(10))
+    assert upstream.open_streams == 1
+    response.close()
+    began = time.monotonic()
+    until(lambda: upstream.open_streams == 0)
+    assert time.monotonic() - began < 1
+
+
 def test_many_streams_at_once(running: Running, upstream: FakeUpstream) -> None:
     upstream.gap, upstream.repeat = 0.02, 20
     whole = []

@@ -27,9 +27,13 @@ T = TypeVar("T")
 
 # Bytes that may wait for a slow client before the provider is no longer read.
 HIGH_WATER = 256 * 1024
-# Seconds of a provider's silence after which the client gets a sign of life. It keeps proxies from
-# closing the connection, and shows whether the client is still there.
+# Seconds of a provider's silence after which the client gets a sign of life, which keeps proxies
+# from closing the connection.
 HEARTBEAT = 10.0
+# Seconds after which the server gets nothing to send: at that it sees whether the client is still
+# there, and closes the stream if not.
+PROBE = 0.5
+NOTHING = b""
 # Seconds that a client may leave all that waiting unread. After that the provider is let go; the
 # server's thread has to wait for the client, or for whoever is in between, to close.
 STALL = 120.0
@@ -99,7 +103,8 @@ class Stream:
             self.close()
             raise
         events = self.routed.answer.content_type.startswith(sse.CONTENT_TYPE)
-        self._patience = HEARTBEAT if events else None
+        self._patience = PROBE if events else None
+        self._silent = 0.0
 
     async def _pump(
         self, opening: AbstractAsyncContextManager[Routed], begun: Future[Routed]
@@ -147,7 +152,7 @@ class Stream:
         return self
 
     def __next__(self) -> bytes:
-        """Return what has come, waiting for it if need be, or a sign of life.
+        """Return what has come, waiting for it if need be; or nothing, or a sign of life.
 
         Raises:
             StopIteration: the answer has ended.
@@ -157,7 +162,12 @@ class Stream:
         try:
             item = self._queue.get(timeout=self._patience)
         except queue.Empty:
+            self._silent += PROBE
+            if self._silent < HEARTBEAT:
+                return NOTHING
+            self._silent = 0.0
             return sse.HEARTBEAT
+        self._silent = 0.0
         parts = []
         while item is not None:
             parts.append(item)

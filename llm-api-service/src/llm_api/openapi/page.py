@@ -221,6 +221,6 @@ def _examples(
         yield "Try it", command + (f" -G{data}" if data else "")
     for media in content.values():
         for example in media.get("examples", {}).values():
-            data = json.dumps(example["value"], indent=2, ensure_ascii=False)
+            data = json.dumps(example["value"], ensure_ascii=False).replace("'", "'\\''")
             kind = '-H "Content-Type: application/json"'
             yield example["summary"], f"{command} \\\n  {kind} \\\n  -d '{data}'"
