@@ -132,6 +132,26 @@ def test_an_answer_that_is_not_what_was_asked_for_is_none(
     assert chat(client, stream=True).headers["X-Provider"] == "other"
 
 
+def test_answers_have_a_limit(
+    make_client: MakeClient,
+    upstream: FakeUpstream,
+    second: FakeUpstream,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("LARGEST_ANSWER", "LARGEST_EVENT"):
+        monkeypatch.setattr(f"llm_api.providers.openai.{name}", 1000)
+    client = make_client(provider("first", upstream), provider("other", second))
+    long = b'data: {"choices":[' + b" " * 1000
+    upstream.body = long
+    assert chat(client).headers["X-Provider"] == "other"
+    upstream.body = None
+    for endless in ([long], [b": wait\n\n"] * 200):
+        upstream.events = endless
+        assert chat(client, stream=True).headers["X-Provider"] == "other"
+    upstream.events, upstream.gap = [EVENTS[0], long], 0.05
+    assert b"too large" in chat(client, stream=True).data
+
+
 def test_a_provider_is_reached_through_the_proxy(
     make_client: MakeClient, upstream: FakeUpstream
 ) -> None:

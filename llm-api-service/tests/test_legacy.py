@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 from conftest import MakeClient, provider
 from fake_upstream import FakeUpstream
@@ -42,6 +43,13 @@ def test_sources_go_if_asked_to(make_client: MakeClient, upstream: FakeUpstream)
     assert removed == "Paris.\n\nIt is on the Seine.\n"
     kept = make_client(provider("p", upstream), remove_sources=False).get("/?text=Hi").text
     assert kept == upstream.text
+
+
+def test_hostile_texts_take_no_time() -> None:
+    began = time.monotonic()
+    for hostile in ("[[1]](", "[^1^][", "[1]: <http", " \t"):
+        remove_sources(hostile * 50_000)
+    assert time.monotonic() - began < 5
 
 
 def test_which_marks_go() -> None:

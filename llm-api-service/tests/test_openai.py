@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
-from llm_api.chat_request import parse
+from llm_api.chat_request import CHAT, parse
 from llm_api.checks import MAX_DEPTH
 from llm_api.errors import ApiError
 from llm_api.providers import sse
@@ -194,6 +195,7 @@ def test_nesting_has_a_limit(client: FlaskClient, upstream: FakeUpstream) -> Non
     assert len(upstream.requests) == 2
 
 
+FIELDS = ["type", "role", "content", "text", "function", "name", "url", "image_url", "id"]
 NO_JSON = [
     b"",
     b"{",
@@ -221,6 +223,27 @@ def test_nothing_breaks_the_parser(data: bytes) -> None:
     with pytest.raises(ApiError) as caught:
         parse(data)
     assert caught.value.status == 400
+
+
+PARTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner),
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(CHAT)), PARTS), st.booleans())
+def test_what_passes_is_kept(body: dict[str, Any], good: bool) -> None:
+    body |= {"messages": MESSAGES} if good else {}
+    try:
+        data = json.dumps(body, allow_nan=False).encode()
+    except ValueError:
+        return
+    with suppress(ApiError):
+        asked = parse(data, model="d", system_prompt="Be brief.")
+        sent = json.loads(asked.for_model("x"))
+        assert sent.pop("messages")[-len(body["messages"]) :] == body["messages"]
+        assert sent.pop("model") == "x"
+        assert sent == {k: v for k, v in body.items() if k not in ("messages", "model")}
 
 
 def test_an_unknown_model(client: FlaskClient) -> None:

@@ -33,8 +33,10 @@ RESULTS: Mapping[Operation, str] = {
 # What one that is none may have, and what an error's code may be.
 ERROR = b'"error"'
 _ERRORS = range(HTTPStatus.BAD_REQUEST, 600)
-# Bytes of a refusal that are read.
+# Bytes of a refusal that are read, and those that an answer and an event of a stream may have.
 LARGEST_REFUSAL = 64 * 1024
+LARGEST_ANSWER = 64 * 1024 * 1024
+LARGEST_EVENT = 4 * 1024 * 1024
 
 
 class OpenAIProvider:
@@ -122,7 +124,7 @@ class OpenAIProvider:
             if not content_type.startswith(sse.CONTENT_TYPE if request.stream else JSON):
                 raise ProviderError(f"an answer of type {content_type[:50]}")
             if not request.stream:
-                body = await response.read()
+                body = await _read_whole(response)
                 _check_whole(body, request.operation)
                 return Answer(content_type, body, nothing())
             events = sse.WholeEvents()
@@ -131,7 +133,9 @@ class OpenAIProvider:
             while not any(sse.payloads(first)):
                 if not (chunk := await response.content.readany()):
                     raise ProviderError("an empty answer")
-                first += events.take(chunk)
+                first += _take(events, chunk)
+                if len(first) > LARGEST_EVENT:
+                    raise ProviderError("comments without end")
             # Whatever was good before an error in the same chunk: nobody has seen it yet.
             if error := _error_event(first):
                 _raise_for(_status_of(error), error)
@@ -140,12 +144,29 @@ class OpenAIProvider:
         return Answer(content_type, first, _relay(response, events))
 
 
+async def _read_whole(response: aiohttp.ClientResponse) -> bytes:
+    parts, size = [], 0
+    while part := await response.content.readany():
+        parts.append(part)
+        size += len(part)
+        if size > LARGEST_ANSWER:
+            raise ProviderError("an answer that is too large")
+    return b"".join(parts)
+
+
+def _take(events: sse.WholeEvents, chunk: bytes) -> bytes:
+    data = events.take(chunk)
+    if events.waiting > LARGEST_EVENT:
+        raise ProviderError("an event that is too large")
+    return data
+
+
 async def _relay(
     response: aiohttp.ClientResponse, events: sse.WholeEvents
 ) -> AsyncGenerator[bytes, None]:
     try:
         while chunk := await response.content.readany():
-            if data := events.take(chunk):
+            if data := _take(events, chunk):
                 if _error_event(data):
                     raise ProviderError("an error instead of the rest")
                 yield data

@@ -51,6 +51,11 @@ class WholeEvents:
         self._part = b""
         self._tail = b""
 
+    @property
+    def waiting(self) -> int:
+        """How many bytes wait for the end of their event."""
+        return len(self._part)
+
     def take(self, chunk: bytes) -> bytes:
         """Return the events that are whole with `chunk`; the rest waits for the next."""
         # A boundary may lie across two chunks, but not before that.
