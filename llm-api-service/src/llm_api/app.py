@@ -6,7 +6,7 @@ from flask import Flask
 
 from llm_api import access_log, errors, header_limit, request_id
 from llm_api.config import Config
-from llm_api.routes import description, health, legacy, models, openai
+from llm_api.routes import description, health, legacy, messages, models, openai, responses
 from llm_api.service import EXTENSION, Service
 
 
@@ -22,8 +22,8 @@ def create_app(config: Config) -> Flask:
     request_id.register(app)
     if config.request_logging:
         access_log.register(app)
-    errors.register(app)
+    errors.register(app, {messages.PREFIX: messages.error})
     header_limit.register(app)
-    for module in (description, health, models, openai, legacy):
+    for module in (description, health, models, openai, responses, messages, legacy):
         app.register_blueprint(module.blueprint)
     return app

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from typing import Any
 
-from flask import Flask, Response, jsonify
+from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 logger = logging.getLogger(__name__)
+
+ErrorBody = dict[str, dict[str, str | None]]
+# Makes another protocol's body of an error, from its status and its message.
+Shape = Callable[[int, str], dict[str, Any]]
 
 
 class ApiError(Exception):
@@ -40,7 +46,7 @@ class ApiError(Exception):
 
 def error_body(
     status: int, message: str, *, code: str | None = None, param: str | None = None
-) -> dict[str, dict[str, str | None]]:
+) -> ErrorBody:
     """Return the JSON body of an error."""
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         kind = "rate_limit_error"
@@ -51,13 +57,21 @@ def error_body(
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
-def register(app: Flask) -> None:
-    """Make `app` answer every error in this shape, and none with a stack trace."""
+def register(app: Flask, shapes: Mapping[str, Shape] | None = None) -> None:
+    """Make `app` answer every error as JSON, and none with a stack trace.
+
+    `shapes` has the paths below which errors have another shape than OpenAI's.
+    """
+
+    def answer(status: int, body: ErrorBody) -> Response:
+        shape = _shape_for(request.path, shapes or {})
+        response = jsonify(shape(status, body["error"]["message"] or "") if shape else body)
+        response.status_code = status
+        return response
 
     @app.errorhandler(ApiError)
     def api_error(error: ApiError) -> Response:
-        response = jsonify(error.body)
-        response.status_code = error.status
+        response = answer(error.status, error.body)
         if error.retry_after is not None:
             response.headers["Retry-After"] = str(error.retry_after)
         return response
@@ -65,8 +79,7 @@ def register(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
         status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
-        response = jsonify(error_body(status, error.description or error.name))
-        response.status_code = status
+        response = answer(status, error_body(status, error.description or error.name))
         # Such as Allow on 405.
         for name, value in error.get_headers():
             if name.lower() != "content-type":
@@ -77,6 +90,11 @@ def register(app: Flask) -> None:
     def unexpected(error: Exception) -> Response:
         logger.error("unexpected error", exc_info=error)
         status = HTTPStatus.INTERNAL_SERVER_ERROR
-        response = jsonify(error_body(status, "The service failed. Its log says why."))
-        response.status_code = status
-        return response
+        return answer(status, error_body(status, "The service failed. Its log says why."))
+
+
+def _shape_for(path: str, shapes: Mapping[str, Shape]) -> Shape | None:
+    for prefix, shape in shapes.items():
+        if path == prefix or path.startswith(f"{prefix}/"):
+            return shape
+    return None
