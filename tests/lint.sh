@@ -9,14 +9,14 @@ check() {
     "${@:2}" || status=1
 }
 
-mapfile -t shell_scripts < <(git ls-files -co --exclude-standard '*.sh' .ci/run)
+mapfile -t shell_scripts < <(git ls-files -co --exclude-standard '*.sh' .ci/run files/gateway/start)
 mapfile -t dockerfiles < <(git ls-files -co --exclude-standard '*Dockerfile')
 
 check yaml yamllint --strict .
 check ansible ansible-lint --nocolor -q
 check python ruff check .
 check format ruff format --check .
-check types mypy scripts tests benchmarks
+check types env MYPYPATH=files/gateway mypy scripts tests benchmarks files/gateway/gateway_control
 check "types of molecule" env MYPYPATH=molecule mypy --exclude molecule/clients/ molecule
 check "types of molecule/clients" env MYPYPATH=molecule/clients/tests mypy molecule/clients
 for plugin in roles/*/{lookup,filter}_plugins; do

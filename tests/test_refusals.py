@@ -25,6 +25,9 @@ REFUSED = {
     "cluster_name=CHANGE_ME": ["cluster_name still has a placeholder"],
     "cluster_internal_subnet=10.213.0.0/28": ["cluster_internal_subnet", "room for"],
     "cluster_internal_subnet=somewhere": ["cluster_internal_subnet somewhere", "IPv4 network"],
+    '{"gateway_replicas": []}': ["gateway_replicas is empty"],
+    '{"gateway_replicas": ["api1", "api1"]}': ["gateway_replicas has api1 more than once"],
+    "gateway_limit_rate=fast": ["gateway_limit_rate has 'fast'", "10r/s"],
 }
 
 

@@ -49,6 +49,11 @@ def test_readmes_are_up_to_date() -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+def test_the_page_on_the_gateway_names_all_its_variables() -> None:
+    page = (ROOT / "docs/gateway.md").read_text()
+    assert [name for name in options_of(ROOT / "roles/gateway") if f"`{name}`" not in page] == []
+
+
 def test_inventories_set_only_variables_that_exist() -> None:
     known = {name for role in ROLES for name in options_of(role)} | {"ansible_python_interpreter"}
     files = sorted((ROOT / "inventory").glob("**/group_vars/**/*.yml"))

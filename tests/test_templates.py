@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
+
+from tests.lab.gateway import render
 
 GATEWAY = Path(__file__).parent.parent / "roles/gateway"
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "defaults": {},
-    "one_replica": {"gateway_replicas": 1},
-    "all_replicas": {"gateway_replicas": 64},
-    "numbers_as_text": {"gateway_replicas": "3", "gateway_drain_timeout": "30"},
+    "one_replica": {"llm_api_replicas": 1},
+    "all_replicas": {"llm_api_replicas": 64},
+    "numbers_as_text": {"llm_api_replicas": "3", "gateway_drain_timeout": "30"},
     "other_limits": {
         "gateway_max_fails": 1,
         "gateway_fail_timeout": "5s",
@@ -26,23 +25,43 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "gateway_read_timeout": "10m",
         "gateway_max_body_size": "1m",
     },
+    "least_conn": {
+        "gateway_balancing": "least_conn",
+        "gateway_weights": {"api1": 3},
+        "gateway_backups": ["api2"],
+    },
+    "sticky_cookie": {"gateway_balancing": "sticky", "gateway_sticky_key": "cookie:session"},
+    "sticky_header": {
+        "gateway_balancing": "sticky",
+        "gateway_sticky_key": "header:X-User",
+        "gateway_weights": {"api2": 2},
+    },
+    "no_limits": {
+        "gateway_limit_rate": "",
+        "gateway_limit_settings_rate": "",
+        "gateway_limit_connections": 0,
+    },
+    "limits_with_exemptions": {
+        "gateway_limit_rate": "120r/m",
+        "gateway_limit_exempt": ["10.0.0.0/8", "2001:db8::/32"],
+    },
+    "behind_a_load_balancer": {"gateway_trusted_proxies": ["192.0.2.0/24", "2001:db8::1"]},
+    "proxy_protocol": {
+        "gateway_trusted_proxies": ["192.0.2.1"],
+        "gateway_proxy_protocol": True,
+        "gateway_server_names": ["api.example.com"],
+    },
+    "names": {"gateway_server_names": ["api.example.com", "*.example.org"]},
+    "many_origins": {
+        "gateway_cors_origins": ["https://a.example", "http://localhost:3000"],
+        "gateway_cors_origin_patterns": [r"https://[a-z0-9-]{1,63}\.example\.com(:\d+)?"],
+    },
+    "any_origin": {"gateway_cors_origins": ["*"]},
+    "no_security_headers": {"gateway_security_headers": {}},
+    "no_gzip": {"gateway_gzip": False},
+    "private": {"gateway_privacy": True},
+    "no_checks": {"gateway_health_interval": 0},
 }
-
-
-def render(folder: Path, variables: Mapping[str, Any]) -> None:
-    """Render every template of the gateway into `folder`."""
-    loader = DataLoader()
-    defaults: dict[str, Any] = {
-        "llm_api_replicas": 2,
-        "ansible_managed": "managed",
-        "images_tags": {},
-    }
-    for path in (GATEWAY / "defaults/main.yml", GATEWAY / "vars/main.yml"):
-        defaults |= loader.load_from_file(str(path), trusted_as_template=True)
-    templar = Templar(loader=loader, variables={**defaults, **variables})
-    for template in sorted((GATEWAY / "templates").glob("*.j2")):
-        text = templar.template(trust_as_template(template.read_text()))
-        (folder / template.stem).write_text(text)
 
 
 def nginx_test(image: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -76,6 +95,14 @@ def test_nginx_refuses_a_time_that_is_none(gateway_image: str, tmp_path: Path) -
     assert "fail_timeout=soon" in result.stderr
 
 
+@pytest.mark.parametrize("names", [[], ["api.example.com"]])
+def test_ipv6_where_the_host_has_it(tmp_path: Path, names: list[str]) -> None:
+    facts = {"all_ipv6_addresses": ["2001:db8::1"]}
+    render(tmp_path, {"ansible_facts": facts, "gateway_server_names": names})
+    server = (tmp_path / "server.conf").read_text()
+    assert server.count("listen [::]:80") == server.count("listen 80") == 1 + len(names)
+
+
 def test_the_upstream_is_the_one_of_the_architecture(tmp_path: Path) -> None:
     render(tmp_path, {})
     lines = [line.strip() for line in (tmp_path / "upstream.conf").read_text().splitlines()]
@@ -93,7 +120,8 @@ def test_every_template_is_installed_and_included(tmp_path: Path) -> None:
     rendered = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert sorted(installed) == sorted(rendered)
     whole = "".join(rendered.values())
-    assert [n for n in rendered if n != "nginx.conf" and f"include {n};" not in whole] == []
+    included = [name for name in rendered if name.endswith(".conf") and name != "nginx.conf"]
+    assert [name for name in included if f"include {name};" not in whole] == []
 
 
 def test_the_log_shows_no_query(tmp_path: Path) -> None:

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The commands: `install` and `reload` a configuration, and `watch` the replicas."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from gateway_control.configuration import Configuration, ConfigurationError
+from gateway_control.watch import watch
+
+SOURCE = Path("/etc/gateway/live")
+TARGET = Path("/tmp/gateway")  # noqa: S108 - the container's own, and all that it may write to
+
+
+def main() -> int:
+    """Run a command and return 1 if nginx refused the configuration."""
+    parser = argparse.ArgumentParser(prog="gateway_control", description=__doc__)
+    parser.add_argument("command", choices=["install", "reload", "watch"])
+    command = parser.parse_args().command
+    configuration = Configuration(SOURCE, TARGET)
+    try:
+        if command == "watch":
+            watch(configuration)
+        else:
+            configuration.install()
+        if command == "reload":
+            configuration.reload()
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

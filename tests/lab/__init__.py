@@ -1,0 +1,1 @@
+"""A gateway in a container, with replicas that do as they are told."""

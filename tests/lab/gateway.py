@@ -1,0 +1,139 @@
+"""The gateway's image with a configuration that the role's templates made."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
+ROLE = Path(__file__).parent.parent.parent / "roles/gateway"
+
+SECONDS_TO_START = 20
+
+
+def render(folder: Path, variables: Mapping[str, Any]) -> None:
+    """Render every template of the gateway into `folder`."""
+    loader = DataLoader()
+    defaults: dict[str, Any] = {
+        "llm_api_replicas": 2,
+        "cluster_internal_subnet": "10.213.0.0/24",
+        "ansible_managed": "managed",
+        "ansible_facts": {},
+        "images_tags": {},
+    }
+    for path in (ROLE / "defaults/main.yml", ROLE / "vars/main.yml"):
+        defaults |= loader.load_from_file(str(path), trusted_as_template=True)
+    templar = Templar(loader=loader, variables={**defaults, **variables})
+    for template in sorted((ROLE / "templates").glob("*.j2")):
+        text = templar.template(trust_as_template(template.read_text()))
+        (folder / template.stem).write_text(text)
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A running gateway."""
+
+    name: str
+    address: str
+
+    @property
+    def url(self) -> str:
+        """Where clients find it."""
+        return f"http://{self.address}"
+
+    def raw(self, request: bytes, seconds: float = 5) -> bytes:
+        """Send `request` as it is and return all that comes back."""
+        with socket.create_connection((self.address, 80), timeout=seconds) as connection:
+            connection.sendall(request)
+            parts: list[bytes] = []
+            # nginx waits, then resets a connection whose request it does not want to read.
+            with suppress(ConnectionResetError, TimeoutError):
+                while part := connection.recv(65536):
+                    parts.append(part)
+        return b"".join(parts)
+
+    def log(self) -> list[dict[str, Any]]:
+        """Return the access log, which nginx holds back for up to a second."""
+        time.sleep(1.5)
+        return [
+            json.loads(line) for line in docker("logs", self.name).splitlines() if line[0] == "{"
+        ]
+
+
+def docker(*arguments: str) -> str:
+    """Run a Docker command and return what it printed."""
+    result = subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True)
+    return result.stdout
+
+
+def bridge_address() -> str:
+    """Return this machine's address on the engine's default network."""
+    networks = json.loads(docker("network", "inspect", "bridge"))
+    address: str = networks[0]["IPAM"]["Config"][0]["Gateway"]
+    return address
+
+
+@contextmanager
+def gateway(
+    image: str, folder: Path, ports: list[int], variables: Mapping[str, Any]
+) -> Iterator[Gateway]:
+    """Run a gateway before the replicas at `ports` of this machine for a while."""
+    render(folder, {"gateway_replicas": [f"replica:{port}" for port in ports], **variables})
+    folder.chmod(0o755)
+    name = f"gateway-test-{uuid.uuid4().hex[:8]}"
+    docker(
+        *("run", "--detach", "--name", name, "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL"),
+        *(
+            "--add-host",
+            f"replica:{bridge_address()}",
+            "--volume",
+            f"{folder}:/etc/gateway/live:ro",
+        ),
+        image,
+    )
+    try:
+        details = json.loads(docker("inspect", name))[0]
+        running = Gateway(name, details["NetworkSettings"]["Networks"]["bridge"]["IPAddress"])
+        wait_until(lambda: _listens(running), docker("logs", name), SECONDS_TO_START)
+        yield running
+    finally:
+        docker("rm", "--force", "--volumes", name)
+
+
+def _listens(running: Gateway) -> bool:
+    try:
+        socket.create_connection((running.address, 80), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float) -> None:
+    """Return as soon as `condition` holds.
+
+    Raises:
+        AssertionError: it did not hold within `seconds`; the message says `what` did not happen.
+    """
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.05)
+
+
+def statuses(answers: list[httpx.Response]) -> dict[int, int]:
+    """Return how often each status is among `answers`."""
+    counts: dict[int, int] = {}
+    for answer in answers:
+        counts[answer.status_code] = counts.get(answer.status_code, 0) + 1
+    return counts

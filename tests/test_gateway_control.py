@@ -1,0 +1,149 @@
+"""Who is out of the upstream, for how long, and what nginx is told about it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from gateway_control.configuration import Configuration
+from gateway_control.judge import FLAPPING, MOST, Judge
+from gateway_control.probe import probe, probe_all
+
+UPSTREAM = """upstream freegpt4_api {
+    server api1:5500 max_fails=3 fail_timeout=30s;
+    server api2:5500 max_fails=3 fail_timeout=30s weight=2;
+    keepalive 32;
+}
+"""
+
+
+def hear(judge: Judge, failure: str, times: int, start: float) -> float:
+    """Let `judge` hear the same `times` over, three seconds apart, and return the time after."""
+    for number in range(times):
+        judge.hear(failure, start + 3 * number)
+    return start + 3 * times
+
+
+def test_one_failure_is_none() -> None:
+    judge = Judge(fails=2, passes=2)
+    for failure in ("late", "", "late", ""):
+        judge.hear(failure, 0)
+    assert judge.healthy
+
+
+def test_out_after_failures_in_a_row_and_back_after_passes() -> None:
+    judge = Judge(fails=2, passes=2)
+    now = hear(judge, "late", 2, 0)
+    assert not judge.healthy
+    assert judge.failure == "late"
+    now = hear(judge, "", 1, now)
+    assert not judge.healthy
+    hear(judge, "", 1, now)
+    assert judge.healthy
+
+
+def test_flapping_replica_has_to_prove_itself_for_longer() -> None:
+    judge = Judge(fails=2, passes=2)
+    now = 0.0
+    needed = []
+    for _ in range(8):
+        now = hear(judge, "late", 2, now)
+        passes = 0
+        while not judge.healthy:
+            now = hear(judge, "", 1, now)
+            passes += 1
+        needed.append(passes)
+    assert needed == [2, 4, 8, 16, 32, 2 * MOST, 2 * MOST, 2 * MOST]
+    now = hear(judge, "", 1, now + FLAPPING)
+    now = hear(judge, "late", 2, now)
+    hear(judge, "", 2, now)
+    assert judge.healthy
+
+
+@pytest.fixture
+def configuration(tmp_path: Path) -> Configuration:
+    installed = tmp_path / "gateway.0"
+    installed.mkdir()
+    (installed / "upstream.conf").write_text(UPSTREAM)
+    (tmp_path / "gateway").symlink_to("gateway.0")
+    return Configuration(tmp_path / "source", tmp_path / "gateway")
+
+
+def test_marks(
+    configuration: Configuration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reloads: list[bool] = []
+    monkeypatch.setattr(Configuration, "reload", lambda _: reloads.append(True))
+    upstream = tmp_path / "gateway/upstream.conf"
+    assert configuration.servers == ("api1:5500", "api2:5500")
+    assert configuration.down == frozenset()
+    configuration.mark({"api2:5500"})
+    assert configuration.down == {"api2:5500"}
+    assert "server api2:5500 max_fails=3 fail_timeout=30s weight=2 down;" in upstream.read_text()
+    configuration.mark({"api1:5500"})
+    assert configuration.down == {"api1:5500"}
+    configuration.mark(set())
+    assert upstream.read_text() == UPSTREAM
+    assert len(reloads) == 3
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+def answer(server: socket.socket, *parts: bytes, pause: float = 0) -> None:
+    """Let `server` answer one connection with `parts`."""
+
+    def run() -> None:
+        connection, _ = server.accept()
+        # The probe may have given up.
+        with connection, suppress(OSError):
+            connection.recv(1024)
+            for part in parts:
+                connection.sendall(part)
+                time.sleep(pause)
+
+    threading.Thread(target=run, daemon=True).start()
+
+
+@pytest.mark.parametrize(
+    ("parts", "failure"),
+    [
+        ((b"HTTP/1.1 200 OK\r\n\r\n",), ""),
+        ((b"HTTP/1.1 ", b"200 OK\r\n\r\n"), ""),
+        (
+            (b"HTTP/1.1 503 Service Unavailable\r\n",),
+            "it answered HTTP/1.1 503 Service Unavailable",
+        ),
+        ((b"nonsense\r\n",), "it answered nonsense"),
+        ((), "it closed the connection"),
+    ],
+)
+def test_probe(listener: socket.socket, parts: tuple[bytes, ...], failure: str) -> None:
+    answer(listener, *parts)
+    assert probe(f"127.0.0.1:{listener.getsockname()[1]}", "/health/ready", 2) == failure
+
+
+def test_probe_waits_no_longer_than_it_may(listener: socket.socket) -> None:
+    # It accepts and is silent; and one that sends a byte now and then gets no more time.
+    server = f"127.0.0.1:{listener.getsockname()[1]}"
+    start = time.monotonic()
+    assert probe(server, "/", 0.3) == "no answer within 0.3 s"
+    listener.accept()[0].close()
+    answer(listener, *[b"a"] * 20, pause=0.1)
+    assert probe(server, "/", 0.3) == "no answer within 0.3 s"
+    assert time.monotonic() - start < 2
+
+
+def test_probe_of_nobody() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    assert probe(f"127.0.0.1:{port}", "/", 1) == "Connection refused"
+    assert probe_all([f"127.0.0.1:{port}"], "/", 1) == {f"127.0.0.1:{port}": "Connection refused"}
