@@ -242,7 +242,7 @@ def test_silent_replica(start: Start) -> None:
     assert answer.json()["error"]["code"] == "replica_timeout"
 
 
-@pytest.mark.parametrize("status", [400, 404, 429, 500, 504])
+@pytest.mark.parametrize("status", [400, 404, 429, 500, 502, 503, 504])
 def test_errors_of_a_replica_pass(start: Start, status: int) -> None:
     door, [replica] = start()
     replica.status, replica.body = status, b'{"error": "of the replica"}'
@@ -364,7 +364,7 @@ def test_without_its_key_sticky_goes_round(start: Start) -> None:
     assert [len(replica.requests) for replica in replicas] == [5, 5]
 
 
-@pytest.mark.parametrize("status", [502, 503])
+@pytest.mark.parametrize("status", [500, 502, 503])
 def test_sick_replica_costs_no_post(start: Start, status: int) -> None:
     door, [sick, well] = start(2)
     sick.status = status
@@ -372,6 +372,20 @@ def test_sick_replica_costs_no_post(start: Start, status: int) -> None:
     assert statuses(answers) == {200: 20}
     assert len(sick.requests) == 3
     assert well.requests
+
+
+def test_replicas_that_failed_all_are_all_asked(start: Start) -> None:
+    door, replicas = start(2)
+    for replica in replicas:
+        replica.status = 503
+    for _ in range(6):
+        assert httpx.post(f"{door.url}/v1/models", json={}).status_code == 503
+    for replica in replicas:
+        replica.status = 200
+    # nginx would leave them out for half a minute.
+    answers = [httpx.post(f"{door.url}/v1/models", content=b"body") for _ in range(6)]
+    assert statuses(answers) == {200: 6}
+    assert all(replica.requests[-1].body == b"body" for replica in replicas)
 
 
 def test_hung_replica_is_left_out_until_it_answers(start: Start) -> None:

@@ -105,7 +105,8 @@ def test_ipv6_where_the_host_has_it(tmp_path: Path, names: list[str]) -> None:
 
 def test_the_upstream_is_the_one_of_the_architecture(tmp_path: Path) -> None:
     render(tmp_path, {})
-    lines = [line.strip() for line in (tmp_path / "upstream.conf").read_text().splitlines()]
+    text, _, _ = (tmp_path / "upstream.conf").read_text().partition("\n}")
+    lines = [line.strip() for line in text.splitlines()]
     assert lines[0] == "upstream freegpt4_api {"
     assert [line for line in lines if line.startswith("server ")] == [
         "server api1:5500 max_fails=3 fail_timeout=30s;",

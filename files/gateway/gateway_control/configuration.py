@@ -60,7 +60,9 @@ class Configuration:
     @property
     def servers(self) -> tuple[str, ...]:
         """The replicas, as `host:port`."""
-        return tuple(match[2] for match in _SERVER.finditer(self._upstream.read_text()))
+        names = (match[2] for match in _SERVER.finditer(self._upstream.read_text()))
+        # Each is there for each upstream.
+        return tuple(dict.fromkeys(names))
 
     @property
     def down(self) -> frozenset[str]:

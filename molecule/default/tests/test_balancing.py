@@ -12,12 +12,13 @@ from testbed.waiting import wait_until
 
 def test_upstream(cluster: Cluster) -> None:
     configuration = cluster.configuration()
-    servers = re.findall(r"^\s*(server api.*)$", configuration, re.MULTILINE)
+    [upstream] = re.findall(r"^upstream freegpt4_api \{$.*?^\}$", configuration, re.M | re.S)
+    servers = re.findall(r"^\s*(server api.*)$", upstream, re.MULTILINE)
     assert servers == [
         "server api1:5500 max_fails=3 fail_timeout=30s;",
         "server api2:5500 max_fails=3 fail_timeout=30s;",
     ]
-    assert re.search(r"^\s*keepalive 32;$", configuration, re.MULTILINE)
+    assert re.search(r"^\s*keepalive 32;$", upstream, re.MULTILINE)
 
 
 def test_round_robin(cluster: Cluster) -> None:
