@@ -97,7 +97,7 @@ def wait_until_out(cluster: Cluster, name: str) -> float:
     """Return the time at which `name`, which hangs from now on, was left out."""
     wait_for_health(cluster, {name: False}, DETECTION)
     out = time.monotonic()
-    time.sleep(3)
+    time.sleep(4)
     return out
 
 
