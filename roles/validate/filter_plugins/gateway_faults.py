@@ -57,6 +57,10 @@ KINDS_OF_ELEMENTS = {
 
 NETWORKS = ("gateway_trusted_proxies", "gateway_limit_exempt")
 
+# The role's defaults of what depends on one another.
+CONNECTIONS = 4096
+FILES = 16384
+
 # The least and the most that a number may be.
 NUMBERS = {
     "gateway_replica_port": (1, 65535),
@@ -77,20 +81,17 @@ NUMBERS = {
 }
 
 
-def gateway_faults(
-    variables: Mapping[str, Any], replicas: Collection[str], worker_connections: int = 4096
-) -> list[str]:
+def gateway_faults(variables: Mapping[str, Any], replicas: Collection[str]) -> list[str]:
     """Return a sentence for each fault of `variables`.
 
     Args:
         variables: those that somebody set. Their types have been checked.
         replicas: the names of the replicas where `gateway_replicas` is not set.
-        worker_connections: the default of `gateway_worker_connections`.
     """
     return [
         *_faults_of_texts(variables),
         *_faults_of_networks(variables),
-        *_faults_of_numbers(variables, worker_connections),
+        *_faults_of_numbers(variables),
         *_faults_of_headers(variables),
         *_faults_of_expressions(variables),
         *_faults_of_replicas(variables, variables.get("gateway_replicas", replicas)),
@@ -122,15 +123,15 @@ def _faults_of_networks(variables: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{name} has {str(value)!r}, which is no network: {error}."
 
 
-def _faults_of_numbers(variables: Mapping[str, Any], worker_connections: int) -> Iterator[str]:
+def _faults_of_numbers(variables: Mapping[str, Any]) -> Iterator[str]:
     for name, (least, most) in NUMBERS.items():
         if name in variables and not least <= int(variables[name]) <= most:
             yield f"{name} is {variables[name]}: it must be from {least} to {most}."
-    connections = int(variables.get("gateway_worker_connections", worker_connections))
-    files = variables.get("gateway_open_files")
-    if files is not None and int(files) <= connections:
+    connections = int(variables.get("gateway_worker_connections", CONNECTIONS))
+    files = int(variables.get("gateway_open_files", FILES))
+    if files < 2 * connections:
         yield (
-            f"gateway_open_files is {files}: it must be more than gateway_worker_connections,"
+            f"gateway_open_files is {files}: it must be at least twice gateway_worker_connections,"
             f" which is {connections}."
         )
 
