@@ -21,6 +21,7 @@ from flask.testing import FlaskClient
 from llm_api.app import create_app
 from llm_api.config import Config, ProviderConfig
 from llm_api.service import EXTENSION, Service
+from llm_api.settings import NAMES, Settings
 
 MakeClient = Callable[..., FlaskClient]
 
@@ -48,12 +49,15 @@ def provider(name: str, upstream: FakeUpstream, **more: Any) -> ProviderConfig:
 
 
 @pytest.fixture
-def make_client() -> Iterator[MakeClient]:
+def make_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeClient]:
     """A factory of test clients of services with the given providers and configuration."""
     services: list[Service] = []
+    folder = tmp_path_factory.mktemp("state")
 
     def make(*providers: ProviderConfig, **config: Any) -> FlaskClient:
-        app = create_app(Config(providers=providers, **config))
+        settings = {name: config.pop(name) for name in NAMES if name in config}
+        own = {"database_url": f"sqlite:///{folder}/state{len(services)}.db"}
+        app = create_app(Config(settings=Settings(providers=providers, **settings), **own | config))
         service: Service = app.extensions[EXTENSION]
         service.start()
         services.append(service)
@@ -91,7 +95,12 @@ def run_service(folder: Path, providers: list[dict[str, Any]], **environ: str) -
         port = free.getsockname()[1]
     file, log = folder / "providers.json", folder / "log"
     file.write_text(json.dumps(providers))
-    fixed = {"PYTHONPATH": "src", "PORT": str(port), "PROVIDERS_FILE": str(file)}
+    fixed = {
+        "PYTHONPATH": "src",
+        "PORT": str(port),
+        "PROVIDERS_FILE": str(file),
+        "DATABASE_URL": f"sqlite:///{folder}/state.db",
+    }
     env = os.environ | fixed | environ
     check = [sys.executable, "-m", "llm_api.healthcheck"]
     assert subprocess.run(check, env=env, check=False).returncode == 1

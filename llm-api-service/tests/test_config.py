@@ -23,7 +23,7 @@ def providers_file(folder: Path, *entries: Any) -> dict[str, str]:
 def test_the_defaults() -> None:
     config = load({})
     assert config == Config()
-    assert [provider.name for provider in config.providers] == ["local"]
+    assert [provider.name for provider in config.settings.providers] == ["local"]
 
 
 def test_every_variable(tmp_path: Path) -> None:
@@ -52,9 +52,10 @@ def test_every_variable(tmp_path: Path) -> None:
     )
     assert (config.port, config.log_level, config.request_logging) == (1234, "DEBUG", True)
     assert (config.max_streams, config.max_body_bytes, config.shutdown_timeout) == (5, 2048, 7)
-    assert (config.remove_sources, config.model, config.provider) == (False, "m", "far")
-    assert config.providers[0].deadline == 9
-    assert config.providers[0].models == ()
+    settings = config.settings
+    assert (settings.remove_sources, settings.model, settings.provider) == (False, "m", "far")
+    assert settings.providers[0].deadline == 9
+    assert settings.providers[0].models == ()
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_a_bad_provider_is_named(tmp_path: Path, entries: list[Any], problem: st
 
 def test_a_key_is_never_shown(tmp_path: Path) -> None:
     config = load(providers_file(tmp_path, GOOD | {"api_key": "canary"}))
-    assert config.providers[0].api_key == "canary"
+    assert config.settings.providers[0].api_key == "canary"
     assert "canary" not in repr(config)
 
 

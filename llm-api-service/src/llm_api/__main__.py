@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
+import multiprocessing.util
+import os
 import resource
 import sys
 
@@ -15,7 +18,10 @@ from granian.log import LogLevels
 from llm_api import logs, signals
 from llm_api.app import create_app
 from llm_api.config import Config, ConfigError, load
-from llm_api.service import EXTENSION
+from llm_api.service import EXTENSION, Service
+from llm_api.state import StateError
+
+logger = logging.getLogger(__name__)
 
 # Longer than the gateway keeps an idle connection, so that none is closed under a request.
 IDLE_MS = 600_000
@@ -24,6 +30,7 @@ SPARE_THREADS = 32
 # Granian counts idle connections, too, and accepts no more beyond this: far above what gateways
 # keep open, so that a health check always gets in.
 CONNECTIONS = 16_384
+FAILED = 1
 
 
 def main() -> int:
@@ -45,7 +52,15 @@ def serve(config: Config, app: Flask) -> None:
 
     def worker() -> Flask:
         signals.wake_main_thread()
-        app.extensions[EXTENSION].start()
+        service: Service = app.extensions[EXTENSION]
+        try:
+            service.start()
+        except StateError as error:
+            logger.critical("cannot start: %s", error)
+            # An exception would be logged at length, and says no more.
+            os._exit(FAILED)
+        # Once the last answer is out: what is still to be written.
+        multiprocessing.util.Finalize(None, service.close, exitpriority=1)
         return app
 
     signals.wake_main_thread()

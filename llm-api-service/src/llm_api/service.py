@@ -12,6 +12,8 @@ from llm_api.config import Config
 from llm_api.errors import ApiError
 from llm_api.operations import Request
 from llm_api.providers.registry import build
+from llm_api.settings import Settings
+from llm_api.state import State
 
 EXTENSION = "llm_api"
 RETRY_AFTER = 1
@@ -27,20 +29,33 @@ class Service:
             ConfigError: no provider can be used.
         """
         self.config = config
-        self._chain = build(config)
+        self.state = State(config)
+        self._chain = build(config.settings, config.egress_proxy)
         self._places = threading.BoundedSemaphore(config.max_streams)
         self._loop: Loop | None = None
 
     def start(self) -> None:
-        """Start the provider loop, in the process that handles requests."""
+        """Start the state and the provider loop, in the process that handles requests.
+
+        Raises:
+            StateError: the database cannot be reached or used.
+        """
+        self.state.start()
         self._loop = Loop()
         self._loop.run(self._chain.start())
 
     def close(self) -> None:
-        """Close the providers and stop the loop."""
+        """Close the providers, stop the loop, and write what the state still has to."""
         if self._loop:
             self._loop.run(self._chain.close())
             self._loop.stop()
+            self._loop = None
+        self.state.stop()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that hold now."""
+        return self.state.snapshot.settings
 
     @property
     def ready(self) -> bool:

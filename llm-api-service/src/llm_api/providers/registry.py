@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from llm_api.config import Config, ConfigError, ProviderConfig
+from llm_api.config import ConfigError, ProviderConfig
 from llm_api.operations import DEFAULT_MODELS, Operation
 from llm_api.providers import g4f
 from llm_api.providers.base import Provider
 from llm_api.providers.chain import Chain
 from llm_api.providers.openai import OpenAIProvider
 from llm_api.providers.over_chat import CompletionsOverChat
+from llm_api.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -19,23 +20,23 @@ AUTO = "auto"
 DEPRECATED_AUTO = "you"
 
 
-def chosen(config: Config) -> list[ProviderConfig]:
-    """Return the providers that `config.provider` names, in the order to ask them.
+def chosen(settings: Settings) -> list[ProviderConfig]:
+    """Return the providers that `settings.provider` names, in the order to ask them.
 
     Raises:
         ConfigError: it names one that is not configured.
     """
-    wanted = [name.strip() for name in config.provider.split(",") if name.strip()]
+    wanted = [name.strip() for name in settings.provider.split(",") if name.strip()]
     if [name.lower() for name in wanted] == [DEPRECATED_AUTO]:
         logger.warning("PROVIDER=You is deprecated and means Auto: set PROVIDER=Auto")
         wanted = [AUTO]
     if [name.lower() for name in wanted] == [AUTO]:
-        return list(config.providers)
-    by_name = {provider.name: provider for provider in config.providers}
+        return list(settings.providers)
+    by_name = {provider.name: provider for provider in settings.providers}
     for name in wanted:
         if name not in by_name:
             raise ConfigError(
-                f"PROVIDER={config.provider} names {name}, which is not configured: "
+                f"PROVIDER={settings.provider} names {name}, which is not configured: "
                 f"use Auto, or some of {', '.join(by_name)}"
             )
     if not wanted:
@@ -43,8 +44,8 @@ def chosen(config: Config) -> list[ProviderConfig]:
     return [by_name[name] for name in dict.fromkeys(wanted)]
 
 
-def build(config: Config) -> Chain:
-    """Return the chain of `config`.
+def build(settings: Settings, egress_proxy: str = "") -> Chain:
+    """Return the chain of `settings`.
 
     A class that the installed g4f lacks is left out with a warning.
 
@@ -52,9 +53,9 @@ def build(config: Config) -> Chain:
         ConfigError: no provider is left, or none has the default model.
     """
     providers: list[Provider] = []
-    for provider in chosen(config):
+    for provider in chosen(settings):
         if provider.adapter == "openai":
-            providers.append(OpenAIProvider(provider, config.egress_proxy))
+            providers.append(OpenAIProvider(provider, egress_proxy))
             continue
         try:
             found = g4f.load_class(provider.name)
@@ -65,19 +66,19 @@ def build(config: Config) -> Chain:
             g4f.G4FProvider(
                 provider,
                 found,
-                proxy=config.egress_proxy,
-                remove_sources=config.remove_sources,
+                proxy=egress_proxy,
+                remove_sources=settings.remove_sources,
             )
         )
     if not providers:
         raise ConfigError(
-            f"PROVIDER={config.provider} leaves no provider that can be used: "
+            f"PROVIDER={settings.provider} leaves no provider that can be used: "
             "see the warnings above, and name another in PROVIDERS_FILE"
         )
     chain = Chain([_with_completions(provider) for provider in providers])
-    if config.model not in DEFAULT_MODELS and not chain.has(config.model):
+    if settings.model not in DEFAULT_MODELS and not chain.has(settings.model):
         names = ", ".join(name for name, _ in chain.models())
-        raise ConfigError(f"MODEL={config.model} exists at no provider: use one of {names}")
+        raise ConfigError(f"MODEL={settings.model} exists at no provider: use one of {names}")
     return chain
 
 

@@ -27,12 +27,14 @@ def answer_question() -> Response:
     question = request.args.get("text", "")
     if not question.strip():
         return Response(NO_QUESTION, content_type="text/html; charset=utf-8")
-    config = current_service().config
+    settings = current_service().settings
     body = {"messages": [{"role": "user", "content": question}]}
-    asked = parse(json.dumps(body).encode(), model=config.model, system_prompt=config.system_prompt)
+    asked = parse(
+        json.dumps(body).encode(), model=settings.model, system_prompt=settings.system_prompt
+    )
     routed, answer = _answer(asked)
     text = _text(answer)
-    if config.remove_sources:
+    if settings.remove_sources:
         text = remove_sources(text)
     response = Response(text, content_type="text/plain; charset=utf-8")
     return named(response, routed)

@@ -15,16 +15,20 @@ blueprint = Blueprint("openai", __name__, url_prefix="/v1")
 @blueprint.post("/chat/completions")
 def chat_completions() -> Response:
     """Answer a chat."""
-    config = current_service().config
-    asked = chat_request.parse(read_body(), model=config.model, system_prompt=config.system_prompt)
+    settings = current_service().settings
+    asked = chat_request.parse(
+        read_body(), model=settings.model, system_prompt=settings.system_prompt
+    )
     return relay(asked)
 
 
 @blueprint.post("/completions")
 def completions() -> Response:
     """Continue a text."""
-    config = current_service().config
-    asked = parse_completion(read_body(), model=config.model, system_prompt=config.system_prompt)
+    settings = current_service().settings
+    asked = parse_completion(
+        read_body(), model=settings.model, system_prompt=settings.system_prompt
+    )
     return relay(asked)
 
 

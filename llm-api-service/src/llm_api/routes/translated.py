@@ -65,8 +65,8 @@ def ask_chat(chat: Mapping[str, Any], names: Mapping[str, str]) -> Stream:
 
 
 def _ask(chat: Mapping[str, Any]) -> Stream:
-    config = current_service().config
-    return ask(chat_request.from_body(chat, model=config.model, system_prompt=config.system_prompt))
+    now = current_service().settings
+    return ask(chat_request.from_body(chat, model=now.model, system_prompt=now.system_prompt))
 
 
 def _error(refusal: RefusedError) -> ApiError:
