@@ -67,7 +67,6 @@ def test_every_variable(tmp_path: Path) -> None:
         ("LOG_LEVEL", "LOUD"),
         ("ENABLE_REQUEST_LOGGING", "maybe"),
         ("MAX_STREAMS", "0"),
-        ("PRIVATE_MODE", "true"),
         ("PROVIDERS_FILE", "/nowhere"),
         ("EGRESS_PROXY", "socks5://x"),
     ],

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import uvloop
 
+from llm_api.meter import Meter
 from llm_api.providers import sse
 from llm_api.providers.base import Answer, Routed
 
@@ -90,6 +91,7 @@ class Stream:
         """Enter `opening` on `loop` and wait for its answer."""
         self._loop = loop
         self._on_close = on_close
+        self.meter = Meter()
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._waiting = 0
         self._room = asyncio.Event()
@@ -180,8 +182,19 @@ class Stream:
         if not parts:
             raise StopIteration
         data = b"".join(parts)
+        self.meter.add(data)
         self._loop.call_soon_threadsafe(self._taken, len(data))
         return data
+
+    def then(self, callback: Callable[[], None]) -> None:
+        """Call `callback`, too, when this is closed."""
+        before = self._on_close
+
+        def both() -> None:
+            before()
+            callback()
+
+        self._on_close = both
 
     def close(self) -> None:
         """Stop reading. May be called more than once."""

@@ -93,11 +93,6 @@ def load(environ: Mapping[str, str] = os.environ) -> Config:
         ConfigError: a variable or the file of providers has a value that cannot be used.
     """
     env = _Environment(environ)
-    if env.flag("PRIVATE_MODE", False):
-        raise ConfigError(
-            "PRIVATE_MODE=true needs tokens, which this version does not have: "
-            "set it to false, and restrict who reaches the gateway"
-        )
     proxy = env.text("EGRESS_PROXY", "")
     if proxy and urlsplit(proxy).scheme != "http":
         raise ConfigError("EGRESS_PROXY must be a URL that begins with http://")

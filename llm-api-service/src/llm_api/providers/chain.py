@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from llm_api.allowed import EVERYTHING, Allowed
 from llm_api.errors import ApiError
 from llm_api.operations import Operation, Request
 from llm_api.providers import sse
@@ -86,20 +87,20 @@ class Chain:
         return any(link.model_for(model) for link in self._links)
 
     @asynccontextmanager
-    async def open(self, request: Request) -> AsyncIterator[Routed]:
+    async def open(self, request: Request, allowed: Allowed = EVERYTHING) -> AsyncIterator[Routed]:
         """Enter the first answer that begins in time; leaving ends the provider's call.
 
         After its first byte no other provider is tried: a stream that breaks then ends with an
         error event.
 
         Raises:
-            ApiError: 404 for a model that nobody has, 400 for a parameter that nobody honours,
-                429 if all were busy, 504 if none answered.
+            ApiError: 404 for a model that nobody has, 403 for one that is not `allowed`, 400 for
+                a parameter that nobody honours, 429 if all were busy, 504 if none answered.
             RefusedError: a provider refused the request itself.
         """
         reasons: list[str] = []
         busy = True
-        for link, model in self._candidates(request):
+        for link, model in self._candidates(request, allowed):
             if link.full:
                 reasons.append(f"{link.name}: busy")
                 continue
@@ -122,12 +123,16 @@ class Chain:
                 return
         raise _nobody("; ".join(reasons), busy=busy)
 
-    def _candidates(self, request: Request) -> list[tuple[_Link, str]]:
+    def _candidates(self, request: Request, allowed: Allowed) -> list[tuple[_Link, str]]:
         """Return who may be asked, each with the model to ask for."""
         wanted, operation = request.model, request.operation
         having = [(link, m) for link in self._links if (m := link.model_for(wanted, operation))]
         if not having:
             raise self._nobody_has(wanted, operation)
+        having = [(link, m) for link, m in having if allowed.allows(link.name, m, wanted)]
+        if not having:
+            message = f"This token may not ask for {wanted[:100] or 'the default model'}."
+            raise ApiError(403, message, code="model_not_allowed", param="model")
         able = [(link, m) for link, m in having if not link.provider.unsupported(request)]
         if not able:
             param = having[0][0].provider.unsupported(request)

@@ -1,0 +1,22 @@
+"""What a caller may ask, and whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """Models and providers that may be used; where there are none, all may."""
+
+    models: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+
+    def allows(self, provider: str, model: str, wanted: str) -> bool:
+        """Return whether `provider` may be asked for its `model` for a client that `wanted` one."""
+        return (not self.providers or provider in self.providers) and (
+            not self.models or model in self.models or wanted in self.models
+        )
+
+
+EVERYTHING = Allowed()
