@@ -24,7 +24,7 @@ SERVICES := llm-api-service files/model
 
 .PHONY: help
 help: ## List the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Running the cluster
 
@@ -65,6 +65,10 @@ molecule: dev-tools engine ## Deploy to test hosts and prove the result
 .PHONY: bench
 bench: service-tools ## Speed and memory of the API service and its peers; ARGS='--only latency --systems service'
 	@llm-api-service/.venv/bin/python -m benchmarks.service $(ARGS)
+
+.PHONY: bench-gateway
+bench-gateway: dev-tools engine ## CPU time of the gateway, against a bare nginx and Caddy
+	@python -m benchmarks.gateway $(ARGS)
 
 .PHONY: docs
 docs: dev-tools ## Write the roles' READMEs anew from their argument specs
