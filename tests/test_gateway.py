@@ -210,7 +210,7 @@ BAD_REQUESTS = {
 def test_errors_are_json(start: Start, case: str) -> None:
     request, status = BAD_REQUESTS[case]
     door, _ = start()
-    answer = door.raw(request, seconds=1)
+    answer = door.raw(request, seconds=3)
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 %d " % status), answer
     assert b"Content-Type: application/json" in head
@@ -392,11 +392,14 @@ def test_hung_replica_is_left_out_until_it_answers(start: Start) -> None:
     door, [hung, well] = start(2, gateway_health_interval=1, gateway_health_timeout=1)
     hung.healthy = None
     wait_until(lambda: healthy(door) == [False, True], "the replica is out", 11)
+    # nginx needs a moment to read its configuration.
+    time.sleep(1)
     with httpx.Client(base_url=door.url) as client:
         assert statuses([client.post("/v1/models", json={}) for _ in range(10)]) == {200: 10}
         assert (len(hung.requests), len(well.requests)) == (0, 10)
         hung.healthy = True
         wait_until(lambda: healthy(door) == [True, True], "the replica is back", 11)
+        time.sleep(1)
         for _ in range(10):
             client.post("/v1/models", json={})
         assert hung.requests
@@ -528,7 +531,7 @@ def test_log_shows_what_happened_and_no_secret(start: Start) -> None:
     assert entry["upstream_status"] == "200"
     assert entry["limit"] == "PASSED"
     assert float(entry["upstream_seconds"]) < 5
-    output = docker("logs", door.name)
+    output = door.output()
     assert [secret for secret in (TOKEN, "prompt", "crumb", "the body") if secret in output] == []
 
 
@@ -536,7 +539,7 @@ def test_privacy(start: Start) -> None:
     door, _ = start(gateway_privacy=True, gateway_trusted_proxies=trusted())
     httpx.get(f"{door.url}/v1/models", headers=from_address("203.0.113.5"))
     assert door.log()[-1]["client"] == ""
-    assert "203.0.113.5" not in docker("logs", door.name)
+    assert "203.0.113.5" not in door.output()
 
 
 def test_status_is_not_seen_from_outside(start: Start) -> None:

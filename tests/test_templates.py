@@ -70,7 +70,16 @@ def nginx_test(image: str, folder: Path) -> subprocess.CompletedProcess[str]:
     hosts = [f"--add-host=api{slot}:192.0.2.{slot}" for slot in range(1, 65)]
     return subprocess.run(
         [
-            *("docker", "run", "--rm", "--network=none", "--read-only", "--tmpfs=/tmp", *hosts),
+            *(
+                "docker",
+                "run",
+                "--rm",
+                "--network=none",
+                "--read-only",
+                "--tmpfs=/tmp",
+                "--tmpfs=/var/log/gateway",
+                *hosts,
+            ),
             *("--volume", f"{folder}:/etc/gateway/live:ro", image),
             *("nginx", "-t", "-e", "stderr", "-c", "/etc/gateway/live/nginx.conf"),
         ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import uuid
 from collections import Counter
 from dataclasses import dataclass
 from statistics import median
@@ -25,6 +26,7 @@ class Outcome:
         started: when, in seconds of the monotonic clock.
         seconds: how long it took.
         replica: who began to answer, or nothing.
+        request_id: the id that the client gave it.
         failure: what went wrong, or nothing.
     """
 
@@ -32,6 +34,7 @@ class Outcome:
     started: float
     seconds: float
     replica: str
+    request_id: str
     failure: str
 
 
@@ -104,13 +107,14 @@ class Load:
 async def ask(address: str, *, stream: bool = False, patience: float = PATIENCE) -> Outcome:
     """Make one request of the gateway at `address`."""
     started = time.monotonic()
+    request_id = uuid.uuid4().hex
     received = b""
     failure = ""
     try:
         async with asyncio.timeout(patience):
             reader, writer = await asyncio.open_connection(address, 80)
             try:
-                writer.write(_request(address, stream))
+                writer.write(_request(address, stream, request_id))
                 while part := await reader.read(65536):
                     received += part
             finally:
@@ -123,15 +127,15 @@ async def ask(address: str, *, stream: bool = False, patience: float = PATIENCE)
     if not failure:
         failure = _judge(head, body, stream)
     replica = head.partition(b"X-Replica: ")[2].partition(b"\r\n")[0].decode()
-    return Outcome(stream, started, time.monotonic() - started, replica, failure)
+    return Outcome(stream, started, time.monotonic() - started, replica, request_id, failure)
 
 
-def _request(address: str, stream: bool) -> bytes:
+def _request(address: str, stream: bool, request_id: str) -> bytes:
     body = b'{"stream": true}' if stream else b'{"stream": false}'
     return (
         b"POST /v1/chat/completions HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n"
-        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
-        % (address.encode(), len(body), body)
+        b"X-Request-ID: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+        % (address.encode(), request_id.encode(), len(body), body)
     )
 
 

@@ -66,9 +66,13 @@ class Gateway:
     def log(self) -> list[dict[str, Any]]:
         """Return the access log, which nginx holds back for up to a second."""
         time.sleep(1.5)
-        return [
-            json.loads(line) for line in docker("logs", self.name).splitlines() if line[0] == "{"
-        ]
+        lines = docker("exec", self.name, "cat", "/var/log/gateway/access.log").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def output(self) -> str:
+        """Return all that it has written anywhere."""
+        files = "cat /var/log/gateway/*"
+        return docker("logs", self.name) + docker("exec", self.name, "sh", "-c", files)
 
 
 def docker(*arguments: str) -> str:
@@ -93,7 +97,8 @@ def gateway(
     folder.chmod(0o755)
     name = f"gateway-test-{uuid.uuid4().hex[:8]}"
     docker(
-        *("run", "--detach", "--name", name, "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL"),
+        *("run", "--detach", "--name", name, "--read-only", "--cap-drop=ALL"),
+        *("--tmpfs=/tmp", "--tmpfs=/var/log/gateway"),
         *(
             "--add-host",
             f"replica:{bridge_address()}",
@@ -105,18 +110,21 @@ def gateway(
     try:
         details = json.loads(docker("inspect", name))[0]
         running = Gateway(name, details["NetworkSettings"]["Networks"]["bridge"]["IPAddress"])
-        wait_until(lambda: _listens(running), docker("logs", name), SECONDS_TO_START)
+        wait_until(lambda: _answers(running), docker("logs", name), SECONDS_TO_START)
         yield running
     finally:
         docker("rm", "--force", "--volumes", name)
 
 
-def _listens(running: Gateway) -> bool:
+def _answers(running: Gateway) -> bool:
+    """Return whether nginx answers, on the port that never wants the PROXY protocol.
+
+    That it listens says nothing: it does so for a moment while it only tests its configuration.
+    """
     try:
-        socket.create_connection((running.address, 80), timeout=1).close()
-    except OSError:
+        return httpx.get(f"{running.url}:8081/health", timeout=1).is_success
+    except httpx.HTTPError:
         return False
-    return True
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float) -> None:

@@ -77,6 +77,7 @@ NUMBERS = {
     "gateway_static_max_age": (0, 31536000),
     "gateway_worker_connections": (64, 1000000),
     "gateway_open_files": (128, 1000000),
+    "gateway_log_days": (1, 3650),
     "gateway_drain_timeout": (1, 86400),
 }
 
