@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +84,9 @@ def docker(*arguments: str) -> str:
 
 def bridge_address() -> str:
     """Return this machine's address on the engine's default network."""
-    networks = json.loads(docker("network", "inspect", "bridge"))
-    address: str = networks[0]["IPAM"]["Config"][0]["Gateway"]
-    return address
+    [network] = json.loads(docker("network", "inspect", "bridge"))
+    # Its first one: an engine that has just made the network does not say so yet.
+    return str(ip_network(network["IPAM"]["Config"][0]["Subnet"])[1])
 
 
 @contextmanager
