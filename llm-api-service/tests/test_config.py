@@ -116,6 +116,7 @@ def test_a_key_is_never_shown(tmp_path: Path) -> None:
     ("environ", "message"),
     [
         ({"PORT": "x"}, "PORT=x"),
+        ({"LOG_FILE": "/nowhere/api1.log"}, "LOG_FILE=/nowhere/api1.log cannot be written"),
         ({"PROVIDER": "nobody"}, "names nobody"),
         ({"PROVIDER": ","}, "names no provider"),
         ({"MODEL": "gpt-9"}, "MODEL=gpt-9 exists at no provider: use one of smollm2-135m"),

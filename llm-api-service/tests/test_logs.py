@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
 
 import pytest
 from conftest import MakeClient, provider
@@ -16,7 +17,7 @@ ID = "request-0001"
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """What is logged, formatted where and when it happens."""
     written: list[str] = []
     formatter = JsonFormatter()
@@ -25,13 +26,20 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         def emit(self, record: logging.LogRecord) -> None:
             written.append(formatter.format(record))
 
-    monkeypatch.setattr(logging.getLogger("llm_api"), "handlers", [Handler()])
-    monkeypatch.setattr(logging.getLogger("llm_api"), "level", logging.INFO)
-    return written
+    logger = logging.getLogger("llm_api")
+    monkeypatch.setattr(logger, "handlers", [Handler()])
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    yield written
+    logger.setLevel(before)
 
 
-def ask(make_client: MakeClient, upstream: FakeUpstream, *, log: bool, stream: bool) -> None:
+def ask(
+    make_client: MakeClient, upstream: FakeUpstream, lines: list[str], *, log: bool, stream: bool
+) -> None:
     client = make_client(provider("first", upstream), request_logging=log)
+    # What is said at the start.
+    lines.clear()
     body = {"model": "m", "messages": MESSAGES, "stream": stream}
     response = client.post(
         "/v1/chat/completions?token=canary", json=body, headers={"X-Request-ID": ID}
@@ -45,7 +53,7 @@ def test_a_request(
     make_client: MakeClient, upstream: FakeUpstream, lines: list[str], stream: bool
 ) -> None:
     upstream.gap = 0.1
-    ask(make_client, upstream, log=True, stream=stream)
+    ask(make_client, upstream, lines, log=True, stream=stream)
     [line] = map(json.loads, lines)
     assert (line["message"], line["level"], line["request_id"]) == ("request", "INFO", ID)
     assert (line["provider"], line["model"], line["status"]) == ("first", "m", 200)
@@ -59,7 +67,7 @@ def test_a_request(
 def test_only_if_it_is_asked_for(
     make_client: MakeClient, upstream: FakeUpstream, lines: list[str]
 ) -> None:
-    ask(make_client, upstream, log=False, stream=False)
+    ask(make_client, upstream, lines, log=False, stream=False)
     assert lines == []
 
 
@@ -71,7 +79,7 @@ def test_failures_always_with_the_requests_id(
         upstream.status = 500
     else:
         upstream.break_after = 1
-    ask(make_client, upstream, log=False, stream=True)
+    ask(make_client, upstream, lines, log=False, stream=True)
     [line] = map(json.loads, lines)
     assert (line["message"], line["request_id"], line["provider"]) == (event, ID, "first")
     assert line["level"] == "WARNING"

@@ -33,6 +33,7 @@ def running(upstream: FakeUpstream, tmp_path: Path) -> Iterator[Running]:
         ENABLE_REQUEST_LOGGING="true",
         # So that the test of idle connections needs few of them.
         MAX_STREAMS="100",
+        LOG_FILE=str(tmp_path / "api1.log"),
         SHUTDOWN_TIMEOUT="20",
     ) as service:
         yield service
@@ -219,3 +220,27 @@ def test_the_log_is_json_and_tells_no_secret(running: Running) -> None:
     assert (request["path"], request["status"], request["provider"]) == ("/", 200, "p")
     assert "secret" not in text
     assert "canary" not in text
+
+
+def test_rotating_the_log_file_loses_no_line(running: Running) -> None:
+    log = running.log.with_name("api1.log")
+
+    def logged(path: Path) -> set[str]:
+        entries = map(json.loads, path.read_text().splitlines())
+        return {entry.get("request_id", "") for entry in entries}
+
+    def ask(ids: set[str]) -> None:
+        for request_id in ids:
+            headers = {"X-Request-ID": request_id}
+            requests.get(f"{running.url}/health/live", headers=headers, timeout=5)
+
+    before, after = ({f"request-{when}-{i}" for i in range(20)} for when in ("before", "after"))
+    ask(before)
+    until(lambda: before <= logged(log))
+    # As logrotate does, with a new file of the same name that is there at once.
+    rotated = log.rename(log.with_suffix(".1"))
+    log.touch()
+    ask(after)
+    until(lambda: after <= logged(log))
+    assert before <= logged(rotated)
+    assert before | after <= logged(running.log)

@@ -8,6 +8,7 @@ import multiprocessing.util
 import os
 import resource
 import sys
+from typing import Any
 
 from flask import Flask
 from granian import Granian
@@ -37,17 +38,24 @@ def main() -> int:
     """Run until a signal comes, let open answers finish, and return the exit code."""
     try:
         config = load()
-        logs.set_up(config.log_level)
+        log_configuration = _set_up_logs(config)
         app = create_app(config)
     except ConfigError as error:
         print(f"llm_api: {error}", file=sys.stderr)
         return 2
     _allow_open_files()
-    serve(config, app)
+    serve(config, app, log_configuration)
     return 0
 
 
-def serve(config: Config, app: Flask) -> None:
+def _set_up_logs(config: Config) -> dict[str, Any]:
+    try:
+        return logs.set_up(config.log_level, config.log_file)
+    except OSError as error:
+        raise ConfigError(f"LOG_FILE={config.log_file} cannot be written: {error}") from None
+
+
+def serve(config: Config, app: Flask, log_configuration: dict[str, Any]) -> None:
     """Serve `app` in a process of its own, which a signal to this one ends."""
 
     def worker() -> Flask:
@@ -80,7 +88,7 @@ def serve(config: Config, app: Flask) -> None:
         http1_settings=HTTP1Settings(header_read_timeout=IDLE_MS),
         websockets=False,
         log_level=LogLevels(config.log_level.lower()),
-        log_dictconfig=logs.granian_config(config.log_level),
+        log_dictconfig=log_configuration,
     ).serve(target_loader=worker, wrap_loader=False)
 
 

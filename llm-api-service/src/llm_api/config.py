@@ -42,6 +42,8 @@ class Config:
 
     port: int = 5500
     log_level: str = "INFO"
+    log_file: str = ""
+    """Gets the log, too, and may be renamed at any time. Empty means none."""
     request_logging: bool = False
     settings: Settings = field(default_factory=Settings)
     """What can be changed while running, as it is until somebody does."""
@@ -99,6 +101,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Config:
     return Config(
         port=env.number("PORT", Config.port, 1, 65535),
         log_level=env.choice("LOG_LEVEL", Config.log_level, LOG_LEVELS),
+        log_file=env.text("LOG_FILE", Config.log_file),
         request_logging=env.flag("ENABLE_REQUEST_LOGGING", Config.request_logging),
         settings=_settings(env),
         max_streams=env.number("MAX_STREAMS", Config.max_streams, 1, 10_000),

@@ -1,11 +1,12 @@
-"""Logs as lines of JSON on standard output. They never hold prompts, answers, tokens or queries."""
+"""Logs as lines of JSON. They never hold prompts, answers, tokens or queries."""
 
 from __future__ import annotations
 
 import json
 import logging
-import sys
+import logging.config
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from flask import g, has_request_context
@@ -31,35 +32,45 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line)
 
 
-def set_up(level: str) -> None:
-    """Send the logs of the whole process to standard output from `level` on."""
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    # g4f and its like log what they send.
-    for chatty in ("g4f", "aiohttp", "asyncio", "urllib3"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+def set_up(level: str, file: str = "") -> dict[str, Any]:
+    """Send the logs of the whole process, from `level` on, to standard output and to `file`.
+
+    Returns:
+        The configuration, for the server, which sets up the logs of its processes with it.
+
+    Raises:
+        OSError: `file` cannot be written.
+    """
+    configuration = _configuration(level, file)
+    if file:
+        Path(file).open("a").close()
+    logging.config.dictConfig(configuration)
+    return configuration
 
 
-def granian_config(level: str) -> dict[str, Any]:
-    """Return the logging configuration of the server around the application."""
+def _configuration(level: str, file: str) -> dict[str, Any]:
+    handlers: dict[str, Any] = {
+        "stdout": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout"}
+    }
+    if file:
+        # It sees before each line whether the file was renamed, so that rotation loses none.
+        handlers["file"] = {"class": "logging.handlers.WatchedFileHandler", "filename": file}
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": JsonFormatter}},
-        # A thread for each answer is what this service is built on.
-        "filters": {"expected": {"()": lambda: _is_news}},
-        "handlers": {
-            "stdout": {
-                "filters": ["expected"],
-                "class": "logging.StreamHandler",
-                "formatter": "json",
-                "stream": "ext://sys.stdout",
-            }
+        "filters": {"news": {"()": lambda: _is_news}},
+        "handlers": {name: {**handler, "formatter": "json"} for name, handler in handlers.items()},
+        "root": {"level": level, "handlers": list(handlers)},
+        "loggers": {
+            # The server around the application.
+            "_granian": {"level": level, "handlers": [], "filters": ["news"], "propagate": True},
+            # g4f and its like log what they send.
+            **{name: {"level": "WARNING"} for name in ("g4f", "aiohttp", "asyncio", "urllib3")},
         },
-        "loggers": {"_granian": {"handlers": ["stdout"], "level": level, "propagate": False}},
     }
 
 
 def _is_news(record: logging.LogRecord) -> bool:
+    # A thread for each answer is what this service is built on.
     return not record.getMessage().startswith("Configuration allows spawning")
