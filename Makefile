@@ -51,8 +51,8 @@ lint: dev-tools service-tools ## Lint every file
 	@tests/lint.sh
 
 .PHONY: unit
-unit: service-tools ## Unit tests of the services, with coverage
-	@for service in $(SERVICES); do echo "== $$service"; (cd $$service && .venv/bin/pytest); done
+unit: service-tools engine ## Unit tests of the services, with coverage, on SQLite and on PostgreSQL
+	@tests/with_postgresql.sh sh -ec 'for service in $(SERVICES); do echo "== $$service"; (cd $$service && .venv/bin/pytest); done'
 
 .PHONY: templates
 templates: dev-tools engine ## Tests of the roles' interfaces, templates and docs

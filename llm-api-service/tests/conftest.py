@@ -8,15 +8,18 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from fake_upstream import FakeUpstream
 from flask.testing import FlaskClient
+from psycopg import sql
 
 from llm_api.app import create_app
 from llm_api.config import Config, ProviderConfig
@@ -24,6 +27,22 @@ from llm_api.service import EXTENSION, Service
 from llm_api.settings import NAMES, Settings
 
 MakeClient = Callable[..., FlaskClient]
+
+POSTGRESQL = os.environ.get("TEST_POSTGRESQL_URL", "")
+"""A server without a database, as `make unit` brings one up."""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"] if POSTGRESQL else ["sqlite"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/state.db"
+        return
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(f"{POSTGRESQL}/postgres", autocommit=True) as server:
+        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        yield f"postgresql+psycopg://{POSTGRESQL.partition('://')[2]}/{name}"
+        server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,11 +20,6 @@ from llm_api.state.tokens import TokenError, digest_of
 from llm_api.state.users import UserError
 
 MakeState = Callable[..., State]
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/state.db"
 
 
 @pytest.fixture
