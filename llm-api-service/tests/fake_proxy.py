@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class FakeProxy:
-    """Connects to `port` whatever it is asked for, or answers with a status, or says nothing."""
+    """Connects to `port` whatever it is asked for, or answers with a status, or passes nothing."""
 
     port: int
     status: int = 200
@@ -56,7 +56,7 @@ class FakeProxy:
         return f"http://{self.user}{'@' if self.user else ''}127.0.0.1:{self._port}"
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError):
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             method, place, _ = head.split(" ", 2)
             self.asked.append(place)
@@ -78,6 +78,8 @@ class FakeProxy:
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
+            if self.silent:
+                await asyncio.sleep(60)
             writer.write(data)
             await writer.drain()
         writer.close()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 
-import aiohttp
 from yarl import URL
 
 from llm_api.providers.base import Way
@@ -146,8 +146,8 @@ async def _reached_by(
     asked = f"CONNECT {place}" if way.url.scheme == "https" else f"HEAD http://{place}/"
     head = [f"{asked} HTTP/1.1", f"Host: {place}", "Connection: close"]
     if proxy.user:
-        credentials = aiohttp.BasicAuth(proxy.user, proxy.password or "").encode()
-        head.append(f"Proxy-Authorization: {credentials}")
+        credentials = b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
+        head.append(f"Proxy-Authorization: Basic {credentials}")
     writer.write("\r\n".join([*head, "", ""]).encode())
     status = int((await reader.readline()).split(maxsplit=2)[1])
     return status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in REFUSED
