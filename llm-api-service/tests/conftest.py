@@ -107,17 +107,20 @@ def run_service(folder: Path, providers: list[dict[str, Any]], **environ: str) -
     command = [sys.executable, "-m", "llm_api"]
     with log.open("w") as output:
         process = subprocess.Popen(command, env=env, stdout=output, text=True)
-        until(lambda: subprocess.run(check, env=env, check=False).returncode == 0)
-        yield Running(process, f"http://127.0.0.1:{port}", log)
-        process.terminate()
-        process.wait(30)
+        try:
+            # On a machine that is busy with other things.
+            until(lambda: subprocess.run(check, env=env, check=False).returncode == 0, seconds=60)
+            yield Running(process, f"http://127.0.0.1:{port}", log)
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
-def until(condition: Callable[[], Any]) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 10) -> Any:
     """Return what `condition` returns once that is true."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if result := condition():
             return result
         time.sleep(0.01)
-    raise AssertionError("it did not happen within 10 s")
+    raise AssertionError(f"it did not happen within {seconds} s")
