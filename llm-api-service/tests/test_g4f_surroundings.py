@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Iterator
@@ -212,6 +213,9 @@ def test_each_call_has_a_deadline(make_client: MakeClient, fake: type[FakeClass]
     assert "no answer in time" in chat(client).get_json()["error"]["message"]
 
 
+# Those that the role asks by default.
+ROLE = Path(__file__).parents[2] / "roles/llm_api/defaults/main.yml"
+DEFAULTS = re.findall(r"- name: (\w+)\n +adapter: g4f\n", ROLE.read_text())
 # Whatever a class does when it is loaded or asked would show up here.
 WATCHED = """
 import sys, os, tempfile
@@ -245,10 +249,12 @@ def test_loading_classes_asks_nobody_and_writes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-# Those of the role llm_api.
-DEFAULTS = ("LLM7", "Yqcloud", "TeachAnything")
 # What these need is not installed.
 HEAVY = ("curl_cffi", "nodriver", "zendriver", "webview", "browser_cookie3")
+
+
+def test_the_default_list_has_several_classes() -> None:
+    assert len(DEFAULTS) > 2
 
 
 @pytest.mark.parametrize("name", DEFAULTS)

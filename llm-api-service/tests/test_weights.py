@@ -23,10 +23,16 @@ def links(names: str) -> list[Link]:
     return [Link(SimpleNamespace(config=each)) for each in config]
 
 
+def ready(link: Link) -> bool:
+    return link.ready
+
+
 def orders(weights: dict[str, int], times: int) -> list[str]:
     places = neighbourly(list(zip(links("".join(weights)), weights.values(), strict=True)))
     candidates = [(place, "m") for place in places]
-    return ["".join(place.link.name for place, _ in in_turn(candidates)) for _ in range(times)]
+    return [
+        "".join(place.link.name for place, _ in in_turn(candidates, ready)) for _ in range(times)
+    ]
 
 
 def test_turns_are_smooth_and_in_proportion() -> None:
@@ -51,7 +57,7 @@ def test_who_cannot_be_asked_has_no_turn() -> None:
     places = neighbourly([(link, 1) for link in (first, *others)])
     first.breaker._opened = first.breaker._clock()
     candidates = [(place, "m") for place in places]
-    turns = Counter(next(in_turn(candidates))[0].link.name for _ in range(10))
+    turns = Counter(next(in_turn(candidates, ready))[0].link.name for _ in range(10))
     assert turns == {"b": 5, "c": 5}
 
 

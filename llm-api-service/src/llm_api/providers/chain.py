@@ -115,6 +115,10 @@ class Chain:
             if not self._answering:
                 self._unused.set()
 
+    def _ready(self, link: Link) -> bool:
+        """Return whether `link` can be asked now."""
+        return link.ready and not (link.outside and self._way_out.gone)
+
     def _passed_over(self, link: Link) -> str:
         """Return why `link` is not asked now; empty if it is, and then it has to be."""
         if link.outside and self._way_out.gone:
@@ -174,7 +178,7 @@ class Chain:
             param = having[0][0].link.provider.unsupported(request)
             message = f"No provider of this model supports {param}."
             raise ApiError(400, message, code="unsupported_parameter", param=param)
-        return in_turn(able) if self._shared else able
+        return in_turn(able, self._ready) if self._shared else able
 
     def _nobody_has(self, model: str, operation: Operation) -> ApiError:
         """Return the error for a `model`, empty for the default, that nobody has for that."""

@@ -51,7 +51,7 @@ class Link:
 
     @property
     def ready(self) -> bool:
-        """Whether it can be asked now."""
+        """Whether it can be asked now, as far as that depends on it alone."""
         return not self.full and self.breaker.state != "open"
 
     def model_for(self, wanted: str, operation: Operation = Operation.CHAT) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -35,16 +35,17 @@ Candidate = tuple[Place, str]
 """A provider that may be asked, and the model to ask for."""
 
 
-def in_turn(candidates: Sequence[Candidate]) -> Iterator[Candidate]:
+def in_turn(candidates: Sequence[Candidate], ready: Callable[[Link], bool]) -> Iterator[Candidate]:
     """Yield `candidates` in their order, but of a group first the one whose turn it is.
 
-    Turns are given when they come, so that groups which are not reached lose none. Those who
-    cannot be asked now have none either.
+    Turns are given when they come, so that groups which are not reached lose none. Those who are
+    not `ready` to be asked have none either.
     """
     for _, group in groupby(candidates, lambda candidate: candidate[0].neighbours):
         members = list(group)
-        ready = [member for member in members if len(members) > 1 and member[0].link.ready]
-        chosen = _choose([place for place, _ in ready]) if ready else None
+        sharing = members if len(members) > 1 else []
+        places = [place for place, _ in sharing if ready(place.link)]
+        chosen = _choose(places) if places else None
         yield from sorted(members, key=lambda member: member[0] is not chosen)
 
 
