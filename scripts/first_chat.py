@@ -24,7 +24,8 @@ SUMMARY = """
 The cluster answers at {url}/v1 (OpenAI protocol) and {url}/?text=... (Free-GPT4-WEB-API protocol).
 
   curl -N {url}/v1/chat/completions -H 'Content-Type: application/json' \\
-       -d '{{"stream": true, "messages": [{{"role": "user", "content": "Hello"}}]}}'
+       -d '{{"model": "{model}", "stream": true,
+            "messages": [{{"role": "user", "content": "Hello"}}]}}'
 
   from openai import OpenAI
   client = OpenAI(base_url="{url}/v1", api_key="none")

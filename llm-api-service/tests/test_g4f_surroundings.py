@@ -253,6 +253,53 @@ def test_loading_classes_asks_nobody_and_writes_nothing(tmp_path: Path) -> None:
 HEAVY = ("curl_cffi", "nodriver", "zendriver", "webview", "browser_cookie3")
 
 
+# As in a container with a read-only root and a tmpfs.
+READ_ONLY = """
+import asyncio, errno, os, sys, tempfile
+writable = tempfile.gettempdir()
+def refuse(event, arguments):
+    writing = event in ("os.mkdir", "os.remove", "os.rename") or (
+        event == "open" and isinstance(arguments[2], int)
+        and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    )
+    path = arguments[0] if writing and isinstance(arguments[0], str) else ""
+    if path and not path.startswith((writable, "/dev/")):
+        raise OSError(errno.EROFS, "read-only", path)
+sys.dont_write_bytecode = True
+sys.addaudithook(refuse)
+from llm_api.chat_request import parse
+from llm_api.config import ProviderConfig
+from llm_api.providers import g4f
+g4f.load_class("LLM7")
+from g4f.Provider.template import OpenaiTemplate
+class Real(OpenaiTemplate):
+    base_url, default_model, models, working = sys.argv[1], "m", ["m"], True
+async def answer():
+    provider = g4f.G4FProvider(ProviderConfig(name="Real", adapter="g4f"), Real)
+    await provider.start()
+    asked = parse(b'{"messages":[{"role":"user","content":"Hi"}]}', model="m", system_prompt="")
+    async with provider.open(asked, "m") as answer:
+        print(answer.first.decode())
+    await provider.close()
+asyncio.run(answer())
+"""
+
+
+def test_a_class_answers_where_only_the_temporary_folder_can_be_written(
+    upstream: FakeUpstream, tmp_path: Path
+) -> None:
+    environ = {"PYTHONPATH": "src", "HOME": "/nowhere", "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", READ_ONLY, upstream.url],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert '"content": "Hello"' in done.stdout, done.stderr
+    assert "read-only" not in done.stderr
+
+
 def test_the_default_list_has_several_classes() -> None:
     assert len(DEFAULTS) > 2
 
@@ -267,6 +314,8 @@ def test_the_classes_of_the_default_list_need_neither_a_key_nor_a_browser(name: 
     made = g4f.G4FProvider(ProviderConfig(name=name, adapter="g4f"), found)
     assert made.models
     assert made.way
+    # Who asks for the embedded model by name asks none of these.
+    assert "smollm2-135m" not in made.models
 
 
 @pytest.mark.parametrize("name", ["NoSuchProvider", "APIRoute", "OrcaRouter", "PhindAi"])

@@ -90,13 +90,18 @@ def test_while_there_is_no_way_nobody_outside_is_asked_but_by_the_probe(
     assert probes <= 5 * (2 + took / way_out.INTERVAL * 1.5)
 
 
-def test_the_way_back_is_found_within_seconds(client: FlaskClient, proxy: FakeProxy) -> None:
+def test_the_way_back_is_found_within_seconds(
+    client: FlaskClient, proxy: FakeProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     proxy.status = 502
     chat(client)
     until(lambda: states(client)["far0"] == "offline")
     proxy.status = 200
     until(lambda: states(client)["far0"] == "available")
     assert chat(client).headers["X-Provider"] == "far0"
+    assert "there is no way out" in caplog.text
+    assert "there is a way out again" in caplog.text
     asked = len(proxy.asked)
     time.sleep(3 * way_out.INTERVAL)
     assert len(proxy.asked) == asked

@@ -28,7 +28,9 @@ LONGEST_NAME = 200
 class ModelList:
     """The models of a server; the last known ones while it does not answer."""
 
-    def __init__(self, config: ProviderConfig, headers: Mapping[str, str], proxy: str | None):
+    def __init__(
+        self, config: ProviderConfig, headers: Mapping[str, str], proxy: str | None
+    ) -> None:
         """Ask the server of `config`, with `headers` and through `proxy` if there is one."""
         self._name = config.name
         self._url = f"{config.base_url.rstrip('/')}/models"

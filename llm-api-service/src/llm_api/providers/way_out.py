@@ -7,6 +7,7 @@ import logging
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import Context
 from http import HTTPStatus
 
 from yarl import URL
@@ -72,7 +73,8 @@ class WayOut:
         """Probe, unless a probe is under way or there was a sign of life just now."""
         now = asyncio.get_running_loop().time()
         if self._probing is None and now - self._alive >= CALM:
-            self._probing = asyncio.create_task(self._probe())
+            # What it logs is no matter of the request that cast the doubt.
+            self._probing = asyncio.create_task(self._probe(), context=Context())
             self._probing.add_done_callback(self._probed)
 
     async def close(self) -> None:
