@@ -18,6 +18,8 @@ from dataclasses import dataclass
 
 import httpx
 
+# The embedded one: nothing leaves the cluster.
+MODEL = "smollm2-135m"
 TIMEOUT = httpx.Timeout(300, connect=10)
 
 
@@ -37,6 +39,7 @@ async def chat(client: httpx.AsyncClient, max_tokens: int) -> Chat:
     finished = done = False
     body = {
         "stream": True,
+        "model": MODEL,
         "max_tokens": max_tokens,
         "messages": [{"role": "user", "content": "Count from one to ten."}],
     }

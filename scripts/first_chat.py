@@ -16,13 +16,16 @@ from pathlib import Path
 import requests
 
 HTTP_PORT = 80
+# The provider that is in the cluster.
+LOCAL = "local"
 QUESTION = "What is the capital of France?"
 
 SUMMARY = """
 The cluster answers at {url}/v1 (OpenAI protocol) and {url}/?text=... (Free-GPT4-WEB-API protocol).
 
   curl -N {url}/v1/chat/completions -H 'Content-Type: application/json' \\
-       -d '{{"stream": true, "messages": [{{"role": "user", "content": "Hello"}}]}}'
+       -d '{{"model": "{model}", "stream": true,
+            "messages": [{{"role": "user", "content": "Hello"}}]}}'
 
   from openai import OpenAI
   client = OpenAI(base_url="{url}/v1", api_key="none")
@@ -59,6 +62,21 @@ def url_of_inventory() -> str:
     return f"http://{address}" if port == HTTP_PORT else f"http://{address}:{port}"
 
 
+def local_model(url: str) -> str:
+    """Return a model of the cluster's own, or nothing if it has none.
+
+    Who asks for it by name sends nothing to anybody else.
+
+    Raises:
+        ChatError: the cluster does not tell its models.
+    """
+    response = requests.get(f"{url}/v1/models", timeout=(5, 30))
+    if response.status_code != requests.codes.ok:
+        raise ChatError(f"status {response.status_code}: {response.text.strip()[:500]}")
+    models = response.json()["data"]
+    return next((model["id"] for model in models if model["owned_by"] == LOCAL), "")
+
+
 def chat(url: str) -> str:
     """Stream one answer to standard output and return the name of the model that gave it.
 
@@ -68,6 +86,7 @@ def chat(url: str) -> str:
     print(f"\nYou:     {QUESTION}\nCluster: ", end="", flush=True)
     body = {
         "stream": True,
+        "model": local_model(url),
         "max_tokens": 64,
         "messages": [{"role": "user", "content": QUESTION}],
     }

@@ -126,11 +126,13 @@ def run_service(folder: Path, providers: list[dict[str, Any]], **environ: str) -
     command = [sys.executable, "-m", "llm_api"]
     with log.open("w") as output:
         process = subprocess.Popen(command, env=env, stdout=output, text=True)
-        # On a machine that is busy with other things this takes a while.
-        until(lambda: subprocess.run(check, env=env, check=False).returncode == 0, seconds=60)
-        yield Running(process, f"http://127.0.0.1:{port}", log)
-        process.terminate()
-        process.wait(30)
+        try:
+            # On a machine that is busy with other things.
+            until(lambda: subprocess.run(check, env=env, check=False).returncode == 0, seconds=60)
+            yield Running(process, f"http://127.0.0.1:{port}", log)
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
 def until(condition: Callable[[], Any], seconds: float = 10) -> Any:

@@ -44,6 +44,10 @@ class FakeUpstream:
     """Stream these instead."""
     text: str = "Hello"
     repeat: int = 1
+    models: list[Any] | None = None
+    """What it lists; None is nothing to be found."""
+    lists: int = 0
+    """How often it was asked for them."""
     requests: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
@@ -62,6 +66,7 @@ class FakeUpstream:
             for path in ("chat/completions", "completions", "embeddings", "images/generations"):
                 app.router.add_post(f"/v1/{path}", self._answer_to)
             app.router.add_get("/v1/pictures/1", self._answer_to)
+            app.router.add_get("/v1/models", self._list)
             self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
             await self._runner.setup()
             site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -117,6 +122,13 @@ class FakeUpstream:
         finally:
             self.open_streams -= 1
         return response
+
+    async def _list(self, request: web.Request) -> web.Response:
+        del request
+        self.lists += 1
+        if self.models is None:
+            raise web.HTTPNotFound
+        return web.json_response({"object": "list", "data": [{"id": m} for m in self.models]})
 
     async def _write(self, response: web.StreamResponse, event: bytes) -> None:
         size = self.split or len(event)

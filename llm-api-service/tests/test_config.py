@@ -41,6 +41,7 @@ def test_every_variable(tmp_path: Path) -> None:
             "PRIVATE_MODE": "false",
             "PROVIDER": "far",
             "MODEL": "m",
+            "THIRD_PARTIES": "no",
             "SYSTEM_PROMPT": "Be brief.",
             "REMOVE_SOURCES": "0",
             "MAX_STREAMS": "5",
@@ -54,6 +55,7 @@ def test_every_variable(tmp_path: Path) -> None:
     assert (config.max_streams, config.max_body_bytes, config.shutdown_timeout) == (5, 2048, 7)
     settings = config.settings
     assert (settings.remove_sources, settings.model, settings.provider) == (False, "m", "far")
+    assert settings.third_parties is False
     assert settings.providers[0].deadline == 9
     assert settings.providers[0].models == ()
 
@@ -66,6 +68,7 @@ def test_every_variable(tmp_path: Path) -> None:
         ("PORT", "-1"),
         ("LOG_LEVEL", "LOUD"),
         ("ENABLE_REQUEST_LOGGING", "maybe"),
+        ("THIRD_PARTIES", "some"),
         ("MAX_STREAMS", "0"),
         ("PROVIDERS_FILE", "/nowhere"),
         ("EGRESS_PROXY", "socks5://x"),
@@ -93,6 +96,11 @@ GOOD = {"name": "p", "adapter": "openai", "base_url": "http://h/v1"}
         ([GOOD | {"deadline": 0}], "deadline must be a number of seconds above 0"),
         ([GOOD | {"adapter": "magic"}], "adapter must be one of openai, g4f"),
         ([GOOD | {"base_url": "host"}], "base_url must be a URL"),
+        ([GOOD | {"base_url": "http://:80/v1"}], "base_url must be a URL"),
+        ([GOOD | {"base_url": "http://h:99999/v1"}], "base_url must be a URL"),
+        ([GOOD | {"weight": -1}], "weight must not be negative"),
+        ([GOOD | {"weight": 10_000}], "weight must be at most 1000"),
+        ([GOOD | {"weight": True}], "weight must be a int"),
         ([GOOD | {"models": "m"}], "models must be a list"),
         ([GOOD | {"models": [1]}], "models must be a list of names"),
         ([GOOD | {"deadline": "long"}], "deadline must be a float"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import queue
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -26,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+# Threads that look names up, of which libuv has four by itself. Where there is no way out, each
+# name holds one for ten seconds, and those of providers in the cluster would have to wait.
+RESOLVERS = 64
 # Bytes that may wait for a slow client before the provider is no longer read.
 HIGH_WATER = 256 * 1024
 # Seconds of a provider's silence after which the client gets a sign of life, which keeps proxies
@@ -45,6 +49,8 @@ class Loop:
 
     def __init__(self) -> None:
         """Start the thread."""
+        # libuv reads it when it looks up its first name.
+        os.environ.setdefault("UV_THREADPOOL_SIZE", str(RESOLVERS))
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="io", daemon=True)
         self._thread.start()

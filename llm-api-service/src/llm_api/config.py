@@ -119,6 +119,7 @@ def _settings(env: _Environment) -> Settings:
     return Settings(
         provider=env.text("PROVIDER", "") or Settings.provider,
         providers=read_providers(Path(path)) if path else Settings.providers,
+        third_parties=env.flag("THIRD_PARTIES", Settings.third_parties),
         model=env.text("MODEL", Settings.model),
         system_prompt=env.text("SYSTEM_PROMPT", Settings.system_prompt),
         remove_sources=env.flag("REMOVE_SOURCES", Settings.remove_sources),

@@ -15,6 +15,7 @@ from llm_api.operations import Operation
 ADAPTERS = ("openai", "g4f")
 # It goes into a header and into lists separated by commas.
 NAME = re.compile(r"[A-Za-z0-9._-]+")
+HIGHEST_WEIGHT = 1000
 
 
 class ConfigError(ValueError):
@@ -31,7 +32,7 @@ class ProviderConfig:
     base_url: str = ""
     api_key: str = field(default="", repr=False)
     models: tuple[str, ...] = ()
-    """What it may be asked for. Empty means anything, or what the g4f class lists."""
+    """What it may be asked for. Empty means what the server or the g4f class lists."""
     default_model: str = ""
     operations: tuple[str, ...] = ()
     """What it can be asked to do. Empty means chats, or what the g4f class can."""
@@ -41,6 +42,18 @@ class ProviderConfig:
     """How many requests it gets at once; 0 means no limit."""
     via_egress: bool = False
     """Whether it is reached through the egress proxy. g4f's always are, where there is one."""
+    weight: int = 0
+    """Its part of the requests among neighbours that have a weight, too; 0 means none."""
+
+    @property
+    def third_party(self) -> bool:
+        """Whether it is one of g4f's, which belong to nobody that the operator has chosen."""
+        return self.adapter == "g4f"
+
+    @property
+    def outside(self) -> bool:
+        """Whether it is outside the cluster, and gone when the way out is."""
+        return self.third_party or self.via_egress
 
 
 LOCAL = ProviderConfig(
@@ -88,6 +101,8 @@ def _check_number(value: float, key: str, where: str) -> None:
         raise ConfigError(f"{where}: {key} must not be negative")
     if key in ("first_chunk_timeout", "deadline") and not 0 < value < math.inf:
         raise ConfigError(f"{where}: {key} must be a number of seconds above 0")
+    if key == "weight" and value > HIGHEST_WEIGHT:
+        raise ConfigError(f"{where}: weight must be at most {HIGHEST_WEIGHT}")
 
 
 def _provider(entry: Any, where: str) -> ProviderConfig:
@@ -102,6 +117,7 @@ def _provider(entry: Any, where: str) -> ProviderConfig:
         "first_chunk_timeout": (int, float),
         "deadline": (int, float),
         "max_concurrency": (int,),
+        "weight": (int,),
         "via_egress": (bool,),
     }
     for key, value in entry.items():
@@ -118,11 +134,18 @@ def _provider(entry: Any, where: str) -> ProviderConfig:
         raise ConfigError(f"{where}: name must be made of letters, digits, and . _ -")
     if entry.get("adapter") not in ADAPTERS:
         raise ConfigError(f"{where}: adapter must be one of {', '.join(ADAPTERS)}")
-    url = urlsplit(entry.get("base_url", ""))
-    if entry["adapter"] == "openai" and (url.scheme not in ("http", "https") or not url.netloc):
+    if entry["adapter"] == "openai" and not _is_url(entry.get("base_url", "")):
         raise ConfigError(f"{where}: base_url must be a URL such as https://host/v1")
     lists = {key: tuple(entry.get(key, ())) for key in ("models", "operations")}
     provider = ProviderConfig(**entry | lists)
     if provider.models and provider.default_model not in ("", *provider.models):
         raise ConfigError(f"{where}: default_model must be one of its models")
     return provider
+
+
+def _is_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False

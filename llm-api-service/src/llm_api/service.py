@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from http import HTTPStatus
@@ -12,14 +13,18 @@ from flask import current_app
 from llm_api.allowed import Allowed
 from llm_api.bridge import Loop, Stream
 from llm_api.caller import Caller, current_caller
-from llm_api.config import Config
+from llm_api.config import Config, ConfigError
 from llm_api.errors import ApiError
 from llm_api.meter import size_of
 from llm_api.operations import Request
 from llm_api.providers.base import RefusedError, Routed
-from llm_api.providers.registry import build
+from llm_api.providers.pool import Pool
+from llm_api.providers.registry import plan, relevant
+from llm_api.providers.status import ProviderStatus
 from llm_api.settings import Settings
-from llm_api.state import State, UsageEntry
+from llm_api.state import Snapshot, State, UsageEntry
+
+logger = logging.getLogger(__name__)
 
 EXTENSION = "llm_api"
 RETRY_AFTER = 1
@@ -36,7 +41,11 @@ class Service:
         """
         self.config = config
         self.state = State(config)
-        self._chain = build(config.settings, config.egress_proxy)
+        # What the environment wants must do, whatever is stored.
+        self._plan = plan(config.settings, config.egress_proxy)
+        self._followed = relevant(config.settings)
+        self._following = threading.Lock()
+        self._pool = Pool()
         self._places = threading.BoundedSemaphore(config.max_streams)
         self._loop: Loop | None = None
 
@@ -47,16 +56,34 @@ class Service:
             StateError: the database cannot be reached or used.
         """
         self.state.start()
-        self._loop = Loop()
-        self._loop.run(self._chain.start())
+        loop = Loop()
+        loop.run(self._pool.adopt(self._plan))
+        self._loop = loop
+        self.state.on_change(self._follow)
+        self._follow(self.state.snapshot)
 
     def close(self) -> None:
         """Close the providers, stop the loop, and write what the state still has to."""
-        if self._loop:
-            self._loop.run(self._chain.close())
-            self._loop.stop()
-            self._loop = None
+        with self._following:
+            if self._loop:
+                self._loop.run(self._pool.close())
+                self._loop.stop()
+                self._loop = None
         self.state.stop()
+
+    def _follow(self, _: Snapshot) -> None:
+        """Let the providers be as the settings want them now, if they can."""
+        with self._following:
+            settings = self.settings
+            if not self._loop or relevant(settings) == self._followed:
+                return
+            self._followed = relevant(settings)
+            try:
+                self._loop.run(self._pool.adopt(plan(settings, self.config.egress_proxy)))
+            except ConfigError as error:
+                logger.error("the providers stay as they were: %s", error)  # noqa: TRY400
+            else:
+                logger.info("the providers follow the settings")
 
     @property
     def settings(self) -> Settings:
@@ -70,7 +97,11 @@ class Service:
 
     def models(self) -> list[tuple[str, str]]:
         """Return the models that can be asked for, each with its first provider."""
-        return self._chain.models()
+        return self._pool.models()
+
+    def providers(self) -> list[ProviderStatus]:
+        """Return how the providers do, in the order in which they are asked."""
+        return self._loop.run(self._pool.statuses()) if self._loop else []
 
     def chat(self, request: Request) -> Stream:
         """Return the answer to `request`, which has begun. It must be closed.
@@ -107,7 +138,7 @@ class Service:
                 code="too_many_streams",
                 retry_after=RETRY_AFTER,
             )
-        return self._loop.stream(self._chain.open(request, allowed), self._places.release)
+        return self._loop.stream(self._pool.open(request, allowed), self._places.release)
 
     def _note(
         self,

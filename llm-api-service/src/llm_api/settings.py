@@ -10,7 +10,7 @@ from typing import Any
 
 from llm_api.provider_config import LOCAL, ConfigError, ProviderConfig, parse_providers
 
-PROXY = re.compile(r"(?:https?|socks4|socks5)://(?:[^\s:@/]+:[^\s@/]*@)?[^\s:@/]+:(\d{1,5})")
+PROXY = re.compile(r"(?:http|socks4|socks5)://(?:[^\s:@/]+:[^\s@/]*@)?[^\s:@/]+:(\d{1,5})")
 KEYWORD = re.compile(r"[A-Za-z0-9_-]{1,64}")
 HIGHEST_PORT = 65535
 LONGEST_NAME = 200
@@ -43,6 +43,8 @@ class Settings:
     providers: tuple[ProviderConfig, ...] = (LOCAL,)
     aliases: Mapping[str, str] = field(default_factory=_nothing)
     """The model that is asked for -> what the providers call it."""
+    third_parties: bool = True
+    """Whether g4f's providers are used. Without, no prompt goes to a third party by them."""
     model: str = ""
     """For requests that name none. Empty means the default of the first provider."""
     system_prompt: str = ""
@@ -57,7 +59,7 @@ class Settings:
     legacy_statuses: bool = False
     """Whether the old protocol answers errors with 200, as it used to."""
     proxies: tuple[str, ...] = field(default=(), repr=False)
-    """For g4f's providers, in turn. None means the egress proxy."""
+    """For g4f's providers, in turn, each reached through the egress proxy if there is one."""
     cookies: Mapping[str, Mapping[str, str]] = field(default_factory=_nothing, repr=False)
     """For g4f's providers: domain -> name -> value."""
 
@@ -169,7 +171,9 @@ def _proxies(name: str, value: Any) -> tuple[str, ...]:
     for url in value:
         found = PROXY.fullmatch(_name(name, url))
         if not found or not 0 < int(found[1]) <= HIGHEST_PORT:
-            raise SettingsError(name, "must be URLs such as http://user:password@host:3128")
+            raise SettingsError(
+                name, "must be http, socks4 or socks5 URLs such as http://user:password@host:3128"
+            )
     return tuple(value)
 
 
@@ -186,6 +190,7 @@ _CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
     "provider": _text(MOST * LONGEST_NAME),
     "providers": _providers,
     "aliases": _aliases,
+    "third_parties": _flag,
     "model": _name,
     "system_prompt": _text(LONGEST_TEXT, lines=True),
     "remove_sources": _flag,

@@ -144,7 +144,9 @@ RESPONSES: Json = {
     "TooLarge": _error("The body is larger than it may be."),
     "TooMany": _error("The token's limit is reached, or all providers are busy.", retry=True),
     "HeaderTooLarge": _error(f"A header has more than {header_limit.LARGEST} characters."),
-    "Refused": _error("The provider refused the request, and this is what it says."),
+    "Refused": _error(
+        "The provider that `X-Provider` names refused the request, and this is what it says."
+    ),
     "Failed": _error("The service failed. Its log says why."),
     "Unavailable": _error("This replica cannot take the request, another may.", retry=True),
     "NobodyAnswered": _error("No provider answered.", retry=True),

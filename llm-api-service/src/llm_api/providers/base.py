@@ -7,6 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from yarl import URL
+
 from llm_api.config import ProviderConfig
 from llm_api.operations import Operation, Request
 
@@ -28,6 +30,8 @@ class RefusedError(Exception):
         super().__init__(f"status {status}")
         self.status = status
         self.body = body
+        self.provider = ""
+        """Who it was, which the chain knows."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +55,22 @@ class Routed:
     answer: Answer
 
 
+@dataclass(frozen=True)
+class Way:
+    """How a server outside the cluster is reached."""
+
+    url: URL
+    proxy: URL | None = None
+
+
 class Provider(Protocol):
     """Somebody who answers requests."""
 
     config: ProviderConfig
+
+    @property
+    def way(self) -> Way | None:
+        """How it is reached, if it is outside the cluster and that is known."""
 
     @property
     def operations(self) -> frozenset[Operation]:

@@ -4,87 +4,69 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from http import HTTPStatus
 
 from llm_api.allowed import EVERYTHING, Allowed
 from llm_api.errors import ApiError
 from llm_api.operations import Operation, Request
 from llm_api.providers import sse
-from llm_api.providers.base import Answer, Provider, ProviderError, RefusedError, Routed
-from llm_api.providers.breaker import Breaker
+from llm_api.providers.base import Answer, ProviderError, RefusedError, Routed
+from llm_api.providers.link import Call, Link
+from llm_api.providers.turns import Candidate, in_turn, neighbourly
+from llm_api.providers.way_out import WayOut
 
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER = 5
 MODELS_NAMED = 5
-
-
-@dataclass
-class _Link:
-    """A provider in the chain: its breaker, and how many requests it has."""
-
-    provider: Provider
-    breaker: Breaker
-    under_way: int = 0
-
-    @property
-    def name(self) -> str:
-        return self.provider.config.name
-
-    @property
-    def full(self) -> bool:
-        limit = self.provider.config.max_concurrency
-        return 0 < limit <= self.under_way
-
-    def model_for(self, wanted: str, operation: Operation = Operation.CHAT) -> str:
-        """Return the model to ask for; empty if this provider does not have it for that."""
-        if operation not in self.provider.operations:
-            return ""
-        models = self.provider.models_for(operation)
-        model = wanted or self.provider.default_for(operation)
-        return model if not models or model in models else ""
-
-    def enter(self, stack: AsyncExitStack) -> None:
-        """Count one more request until `stack` is left."""
-
-        def leave() -> None:
-            self.under_way -= 1
-
-        self.under_way += 1
-        stack.callback(leave)
+BUSY = "busy"
 
 
 class Chain:
-    """Asks providers one after the other until one begins to answer."""
+    """Asks providers one after the other until one begins to answer.
 
-    def __init__(self, providers: Sequence[Provider]) -> None:
-        """Ask `providers` in their order."""
-        self._links = [_Link(provider, Breaker()) for provider in providers]
+    It never changes: other settings make another chain, which may have the same links.
+    """
 
-    async def start(self) -> None:
-        """Get all providers ready, on the running loop."""
-        for link in self._links:
-            await link.provider.start()
+    def __init__(
+        self, links: Sequence[tuple[Link, int]], aliases: Mapping[str, str], way_out: WayOut
+    ) -> None:
+        """Ask `links`, each with its weight, in their order, unless they are where no way leads.
 
-    async def close(self) -> None:
-        """Close all providers."""
-        for link in self._links:
-            await link.provider.close()
+        `aliases` has what the providers call a model that clients call something else.
+        """
+        self.links = [link for link, _ in links]
+        self._places = neighbourly(links)
+        self._shared = any(weight for _, weight in links)
+        self._aliases = aliases
+        self._way_out = way_out
+        self._answering = 0
+        self._unused = asyncio.Event()
+        self._unused.set()
+
+    async def unused(self) -> None:
+        """Wait until no answer is under way."""
+        await self._unused.wait()
 
     def models(self) -> list[tuple[str, str]]:
         """Return the models that can be asked for, each with its first provider, in order."""
         models: dict[str, str] = {}
-        for link in self._links:
+        for link in self.links:
             for model in link.provider.models:
                 models.setdefault(model, link.name)
+        for alias, model in self._aliases.items():
+            if first := self._first_with(model):
+                models[alias] = first.name
         return list(models.items())
 
     def has(self, model: str) -> bool:
         """Return whether some provider may be asked for `model`."""
-        return any(link.model_for(model) for link in self._links)
+        return self._first_with(self._aliases.get(model, model)) is not None
+
+    def _first_with(self, model: str) -> Link | None:
+        return next((link for link in self.links if link.model_for(model)), None)
 
     @asynccontextmanager
     async def open(self, request: Request, allowed: Allowed = EVERYTHING) -> AsyncIterator[Routed]:
@@ -100,56 +82,114 @@ class Chain:
         """
         reasons: list[str] = []
         busy = True
-        for link, model in self._candidates(request, allowed):
-            if link.full:
-                reasons.append(f"{link.name}: busy")
-                continue
-            if not link.breaker.allow():
-                reasons.append(f"{link.name}: failed repeatedly, left alone for a moment")
-                busy = False
-                continue
-            async with AsyncExitStack() as stack:
-                link.enter(stack)
-                end = asyncio.get_running_loop().time() + link.provider.config.deadline
-                try:
-                    answer = await _begin(stack, link, request, model)
-                except ProviderError as error:
-                    reasons.append(f"{link.name}: {error}")
-                    busy = busy and error.status == HTTPStatus.TOO_MANY_REQUESTS
-                    _log("provider failed", link, model, error)
+        with self._in_use():
+            for place, model in self._candidates(request, allowed):
+                link = place.link
+                if reason := self._passed_over(link):
+                    reasons.append(f"{link.name}: {reason}")
+                    busy = busy and reason is BUSY
                     continue
-                rest = _rest(answer, end, link, model)
-                yield Routed(link.name, model, Answer(answer.content_type, answer.first, rest))
-                return
-        raise _nobody("; ".join(reasons), busy=busy)
+                async with AsyncExitStack() as stack:
+                    call = stack.enter_context(link.call())
+                    end = asyncio.get_running_loop().time() + link.provider.config.deadline
+                    try:
+                        answer = await self._begin(stack, link, call, request, model)
+                    except ProviderError as error:
+                        reasons.append(f"{link.name}: {error}")
+                        busy = busy and error.status == HTTPStatus.TOO_MANY_REQUESTS
+                        _log("provider failed", link, model, error)
+                        continue
+                    rest = _rest(answer, end, link, call, model)
+                    yield Routed(link.name, model, Answer(answer.content_type, answer.first, rest))
+                    return
+            raise _nobody("; ".join(reasons), busy=busy)
 
-    def _candidates(self, request: Request, allowed: Allowed) -> list[tuple[_Link, str]]:
-        """Return who may be asked, each with the model to ask for."""
-        wanted, operation = request.model, request.operation
-        having = [(link, m) for link in self._links if (m := link.model_for(wanted, operation))]
+    @contextmanager
+    def _in_use(self) -> Iterator[None]:
+        self._answering += 1
+        self._unused.clear()
+        try:
+            yield
+        finally:
+            self._answering -= 1
+            if not self._answering:
+                self._unused.set()
+
+    def _ready(self, link: Link) -> bool:
+        """Return whether `link` can be asked now."""
+        return link.ready and not (link.outside and self._way_out.gone)
+
+    def _passed_over(self, link: Link) -> str:
+        """Return why `link` is not asked now; empty if it is, and then it has to be."""
+        if link.outside and self._way_out.gone:
+            return "offline"
+        if link.full:
+            return BUSY
+        return "" if link.breaker.allow() else "failed repeatedly, left alone for a moment"
+
+    async def _begin(
+        self, stack: AsyncExitStack, link: Link, call: Call, request: Request, model: str
+    ) -> Answer:
+        """Return an answer that has begun, having noted how it went."""
+        config = link.provider.config
+        # A whole answer takes as long as it takes; a stream must begin.
+        patience = config.first_chunk_timeout if request.stream else config.deadline
+        opening = link.provider.open(request, model)
+        try:
+            async with asyncio.timeout(min(patience, config.deadline)) as limit:
+                if link.outside:
+                    with self._way_out.watched(limit):
+                        answer = await stack.enter_async_context(opening)
+                    self._way_out.seen()
+                else:
+                    answer = await stack.enter_async_context(opening)
+        except (TimeoutError, ProviderError) as error:
+            if link.outside and self._way_out.gone:
+                call.abandoned()
+                raise ProviderError("offline") from None
+            reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
+            call.failed(reason)
+            if link.outside:
+                self._way_out.doubt()
+            raise ProviderError(reason, getattr(error, "status", None)) from None
+        except RefusedError as refusal:
+            call.refused()
+            refusal.provider = link.name
+            raise
+        except BaseException:
+            call.abandoned()
+            raise
+        call.began()
+        return answer
+
+    def _candidates(self, request: Request, allowed: Allowed) -> Iterable[Candidate]:
+        """Return who may be asked, each with the model to ask for, in the order to ask them."""
+        asked, operation = request.model, request.operation
+        wanted = self._aliases.get(asked, asked)
+        having = [(p, m) for p in self._places if (m := p.link.model_for(wanted, operation))]
         if not having:
             raise self._nobody_has(wanted, operation)
-        having = [(link, m) for link, m in having if allowed.allows(link.name, m, wanted)]
+        having = [(p, m) for p, m in having if allowed.allows(p.link.name, m, asked)]
         if not having:
-            message = f"This token may not ask for {wanted[:100] or 'the default model'}."
+            message = f"This token may not ask for {asked[:100] or 'the default model'}."
             raise ApiError(403, message, code="model_not_allowed", param="model")
-        able = [(link, m) for link, m in having if not link.provider.unsupported(request)]
+        able = [(p, m) for p, m in having if not p.link.provider.unsupported(request)]
         if not able:
-            param = having[0][0].provider.unsupported(request)
+            param = having[0][0].link.provider.unsupported(request)
             message = f"No provider of this model supports {param}."
             raise ApiError(400, message, code="unsupported_parameter", param=param)
-        return able
+        return in_turn(able, self._ready) if self._shared else able
 
     def _nobody_has(self, model: str, operation: Operation) -> ApiError:
         """Return the error for a `model`, empty for the default, that nobody has for that."""
-        doing = [link.provider for link in self._links if operation in link.provider.operations]
+        doing = [link.provider for link in self.links if operation in link.provider.operations]
         if not doing:
             message = f"No provider here does {operation}."
             return ApiError(400, message, code="unsupported_operation")
         if not model:
             message = f"No provider has a default model for {operation}: name one (GET /v1/models)."
             return ApiError(400, message, code="model_required", param="model")
-        if any(model in link.provider.models for link in self._links):
+        if any(model in link.provider.models for link in self.links):
             names = dict.fromkeys(name for p in doing for name in p.models_for(operation))
             message = f"The model {model[:100]} does no {operation}. {_some(list(names))}"
             return ApiError(400, message, code="unsupported_operation", param="model")
@@ -172,31 +212,9 @@ def _some(models: Sequence[str]) -> str:
     return f"Available: {some}{more} (GET /v1/models lists all)."
 
 
-async def _begin(stack: AsyncExitStack, link: _Link, request: Request, model: str) -> Answer:
-    """Return an answer that has begun, and tell the breaker how it went."""
-    config = link.provider.config
-    # A whole answer takes as long as it takes; a stream must begin.
-    patience = config.first_chunk_timeout if request.stream else config.deadline
-    try:
-        async with asyncio.timeout(min(patience, config.deadline)):
-            answer = await stack.enter_async_context(link.provider.open(request, model))
-    except TimeoutError:
-        link.breaker.failed()
-        raise ProviderError("no answer in time") from None
-    except ProviderError:
-        link.breaker.failed()
-        raise
-    except RefusedError:
-        link.breaker.succeeded()
-        raise
-    except BaseException:
-        link.breaker.abandoned()
-        raise
-    link.breaker.succeeded()
-    return answer
-
-
-async def _rest(answer: Answer, end: float, link: _Link, model: str) -> AsyncGenerator[bytes, None]:
+async def _rest(
+    answer: Answer, end: float, link: Link, call: Call, model: str
+) -> AsyncGenerator[bytes, None]:
     """Yield the rest of `answer` up to the loop's time `end`, and an error where it breaks."""
     try:
         async with aclosing(answer.rest) as chunks:
@@ -213,7 +231,7 @@ async def _rest(answer: Answer, end: float, link: _Link, model: str) -> AsyncGen
     except Exception:  # whatever it was, the client must see that this is not the end
         logger.exception("answer failed")
         problem = "broke off its answer"
-    link.breaker.failed()
+    call.failed(problem)
     _log("answer broke off", link, model, problem)
     yield sse.broken(f"The provider {link.name} {problem}.")
 
@@ -228,6 +246,6 @@ def _nobody(tried: str, *, busy: bool) -> ApiError:
     return ApiError(504, message, code=code, retry_after=RETRY_AFTER)
 
 
-def _log(event: str, link: _Link, model: str, reason: object) -> None:
+def _log(event: str, link: Link, model: str, reason: object) -> None:
     fields = {"provider": link.name, "model": model, "reason": str(reason)}
     logger.warning(event, extra={"fields": fields})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -9,12 +10,14 @@ from http import HTTPStatus
 from typing import Any, NoReturn
 
 import aiohttp
+from yarl import URL
 
 from llm_api.config import ProviderConfig
 from llm_api.errors import error_body
 from llm_api.operations import Operation, Request
 from llm_api.providers import sse
-from llm_api.providers.base import Answer, ProviderError, RefusedError, nothing
+from llm_api.providers.base import Answer, ProviderError, RefusedError, Way, nothing
+from llm_api.providers.model_list import ModelList
 
 JSON = "application/json"
 TEXTS = (Operation.CHAT, Operation.COMPLETIONS)
@@ -46,6 +49,7 @@ class OpenAIProvider:
         """Ask as `config` says, and through `proxy` where it says so."""
         self.config = config
         self._proxy = proxy if config.via_egress and proxy else None
+        self.way = _way(config, self._proxy) if config.outside else None
         self.operations = frozenset(map(Operation, config.operations or [Operation.CHAT]))
         """What is configured, or else chats."""
         base = config.base_url.rstrip("/")
@@ -53,26 +57,29 @@ class OpenAIProvider:
         self._headers = {"Content-Type": JSON, "Accept-Encoding": "identity"}
         if config.api_key:
             self._headers["Authorization"] = f"Bearer {config.api_key}"
+        self._list = ModelList(config, self._headers, self._proxy)
+        self._following: asyncio.Task[None] | None = None
         self._session: aiohttp.ClientSession
 
     @property
     def models(self) -> tuple[str, ...]:
-        """What is configured; empty means anything."""
-        return self.config.models
+        """What is configured, or else what the server lists; empty means anything."""
+        return self.config.models or self._list.models
 
     def models_for(self, operation: Operation) -> tuple[str, ...]:
-        """Return what is configured; the server knows which of them does what."""
+        """Return all models; the server knows which of them does what."""
         del operation
-        return self.config.models
+        return self.models
 
     def default_for(self, operation: Operation) -> str:
-        """Return what is configured, or else the first model.
+        """Return what is configured, or else the first model, or the only one that is listed.
 
         A provider that does several things has a default for texts only.
         """
         if operation not in TEXTS and len(self.operations) > 1:
             return ""
-        return self.config.default_model or next(iter(self.config.models), "")
+        listed = self._list.models if len(self._list.models) == 1 else ()
+        return self.config.default_model or next(iter(self.config.models or listed), "")
 
     def unsupported(self, request: Request) -> str | None:
         """Return nothing: the server says itself what it cannot do."""
@@ -85,9 +92,13 @@ class OpenAIProvider:
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
         )
+        if not self.config.models:
+            self._following = asyncio.create_task(self._list.follow(self._session))
 
     async def close(self) -> None:
         """Close the session."""
+        if self._following:
+            self._following.cancel()
         await self._session.close()
 
     @asynccontextmanager
@@ -142,6 +153,10 @@ class OpenAIProvider:
         except (aiohttp.ClientError, OSError) as error:
             raise ProviderError(_reason(error)) from error
         return Answer(content_type, first, _relay(response, events))
+
+
+def _way(config: ProviderConfig, proxy: str | None) -> Way:
+    return Way(URL(config.base_url), URL(proxy) if proxy else None)
 
 
 async def _read_whole(response: aiohttp.ClientResponse) -> bytes:

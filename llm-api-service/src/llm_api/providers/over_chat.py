@@ -20,8 +20,13 @@ class CompletionsOverChat:
         """Ask `provider`."""
         self._provider = provider
         self.config = provider.config
-        self.models = provider.models
+        self.way = provider.way
         self.operations = provider.operations | {Operation.COMPLETIONS}
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """All that it may be asked for."""
+        return self._provider.models
 
     def models_for(self, operation: Operation) -> tuple[str, ...]:
         """Return what it may be asked for to do that."""

@@ -1,16 +1,21 @@
-"""From the configuration to the chain of providers."""
+"""From the settings to the providers that they want."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from llm_api.config import ConfigError, ProviderConfig
 from llm_api.operations import DEFAULT_MODELS, Operation
 from llm_api.providers import g4f
 from llm_api.providers.base import Provider
 from llm_api.providers.chain import Chain
+from llm_api.providers.link import Link
 from llm_api.providers.openai import OpenAIProvider
 from llm_api.providers.over_chat import CompletionsOverChat
+from llm_api.providers.way_out import WayOut
 from llm_api.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -18,6 +23,47 @@ logger = logging.getLogger(__name__)
 AUTO = "auto"
 # g4f's class You cannot work in the pinned version, and was the default of what this replaces.
 DEPRECATED_AUTO = "you"
+NO_THIRD_PARTIES = "third parties are off (THIRD_PARTIES)"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A provider as the settings want it."""
+
+    config: ProviderConfig
+    made_of: tuple[object, ...]
+    """All that it is made of: two for which this is equal are the same."""
+    provider: Provider
+    """A new one, which has not been started."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a chain is made from."""
+
+    providers: tuple[Wanted, ...]
+    """In the order to ask them."""
+    left_out: Mapping[ProviderConfig, str]
+    """Those that cannot be used, and why."""
+    aliases: Mapping[str, str]
+    model: str
+    """The default, which somebody must have."""
+    cookies: Mapping[str, Mapping[str, str]] | None
+    """For g4f's classes; None if there is none of these."""
+
+
+def relevant(settings: Settings) -> tuple[Any, ...]:
+    """Return what of `settings` a plan depends on."""
+    return (
+        settings.provider,
+        settings.providers,
+        settings.aliases,
+        settings.third_parties,
+        settings.model,
+        settings.proxies,
+        settings.cookies,
+        settings.remove_sources,
+    )
 
 
 def chosen(settings: Settings) -> list[ProviderConfig]:
@@ -44,42 +90,71 @@ def chosen(settings: Settings) -> list[ProviderConfig]:
     return [by_name[name] for name in dict.fromkeys(wanted)]
 
 
-def build(settings: Settings, egress_proxy: str = "") -> Chain:
-    """Return the chain of `settings`.
+def plan(settings: Settings, egress_proxy: str = "") -> Plan:
+    """Return what the chain of `settings` is made from. Loading g4f's classes takes a while.
 
-    A class that the installed g4f lacks is left out with a warning.
+    A third party where there are to be none, and a class that the installed g4f lacks, are left
+    out with a warning.
 
     Raises:
         ConfigError: no provider is left, or none has the default model.
     """
-    providers: list[Provider] = []
-    for provider in chosen(settings):
-        if provider.adapter == "openai":
-            providers.append(OpenAIProvider(provider, egress_proxy))
+    wanted: list[Wanted] = []
+    left_out: dict[ProviderConfig, str] = {}
+    for config in chosen(settings):
+        if not config.third_party:
+            wanted.append(_wanted(config, OpenAIProvider(config, egress_proxy)))
+            continue
+        if not settings.third_parties:
+            left_out[config] = NO_THIRD_PARTIES
             continue
         try:
-            found = g4f.load_class(provider.name)
+            found = g4f.load_class(config.name)
         except g4f.UnknownClassError as error:
-            logger.warning("provider left out: %s", error)
+            left_out[config] = str(error)
             continue
-        providers.append(
-            g4f.G4FProvider(
-                provider,
-                found,
-                proxy=egress_proxy,
-                remove_sources=settings.remove_sources,
-            )
+        given = g4f.Surroundings(
+            egress_proxy=egress_proxy,
+            proxies=settings.proxies,
+            cookies=g4f.cookies_for(found, settings.cookies),
+            remove_sources=settings.remove_sources,
         )
-    if not providers:
+        provider = g4f.G4FProvider(config, found, surroundings=given)
+        wanted.append(_wanted(config, provider, given))
+    for config, reason in left_out.items():
+        logger.warning("provider %s left out: %s", config.name, reason)
+    if not wanted:
         raise ConfigError(
             f"PROVIDER={settings.provider} leaves no provider that can be used: "
             "see the warnings above, and name another in PROVIDERS_FILE"
         )
-    chain = Chain([_with_completions(provider) for provider in providers])
-    if settings.model not in DEFAULT_MODELS and not chain.has(settings.model):
+    # Whoever lists its models later may have any until then.
+    links = [(Link(each.provider), 0) for each in wanted]
+    check_default(Chain(links, settings.aliases, WayOut(list)), settings.model)
+    any_of_g4fs = any(each.config.third_party for each in wanted)
+    return Plan(
+        providers=tuple(wanted),
+        left_out=left_out,
+        aliases=settings.aliases,
+        model=settings.model,
+        cookies=settings.cookies if any_of_g4fs else None,
+    )
+
+
+def check_default(chain: Chain, model: str) -> None:
+    """Check that somebody in `chain` has the default `model`.
+
+    Raises:
+        ConfigError: nobody has.
+    """
+    if model not in DEFAULT_MODELS and not chain.has(model):
         names = ", ".join(name for name, _ in chain.models())
-        raise ConfigError(f"MODEL={settings.model} exists at no provider: use one of {names}")
-    return chain
+        raise ConfigError(f"MODEL={model} exists at no provider: use one of {names}")
+
+
+def _wanted(config: ProviderConfig, provider: Provider, *made_of: object) -> Wanted:
+    # Its weight has no part in what it is.
+    return Wanted(config, (replace(config, weight=0), *made_of), _with_completions(provider))
 
 
 def _with_completions(provider: Provider) -> Provider:

@@ -12,7 +12,8 @@ class ProviderStatus:
     name: str
     adapter: str
     state: str
-    """`available`, `failing` (left alone for a moment), or `offline` (there is no way to it)."""
+    """`available`, `failing` (left alone for a moment), `offline` (there is no way to it), or
+    `off` (not used at all, as `last_error` says)."""
     models: tuple[str, ...]
     under_way: int
     requests: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 
-from flask import Response, g, request
+from flask import Response, after_this_request, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from llm_api.bridge import Stream
@@ -36,10 +36,24 @@ def ask(asked: Request) -> Stream:
         ApiError: nobody answered, or too many answers are under way.
         RefusedError: a provider refused the request.
     """
-    stream = current_service().chat(asked)
+    try:
+        stream = current_service().chat(asked)
+    except RefusedError as refusal:
+        _name(refusal.provider)
+        raise
     # For the log and whoever else asks who answered.
     g.routed = stream.routed
+    _name(stream.routed.provider)
     return stream
+
+
+def _name(provider: str) -> None:
+    """Name in the response to the current request, whatever becomes of it, who was asked."""
+
+    @after_this_request
+    def tell(response: Response) -> Response:
+        response.headers["X-Provider"] = provider
+        return response
 
 
 def relay(asked: Request) -> Response:
@@ -63,7 +77,7 @@ def respond(stream: Stream) -> Response:
     if content_type.startswith(sse.CONTENT_TYPE):
         return respond_events(stream, stream.routed)
     with closing(stream):
-        return named(Response(b"".join(stream), content_type=content_type), stream.routed)
+        return Response(b"".join(stream), content_type=content_type)
 
 
 def respond_events(events: Iterator[bytes], routed: Routed) -> Response:
@@ -75,10 +89,4 @@ def respond_events(events: Iterator[bytes], routed: Routed) -> Response:
     response = Response(events, content_type=routed.answer.content_type)
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
-    return named(response, routed)
-
-
-def named(response: Response, routed: Routed) -> Response:
-    """Name in `response` who answered, and return it."""
-    response.headers["X-Provider"] = routed.provider
     return response

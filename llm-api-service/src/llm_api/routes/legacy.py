@@ -11,8 +11,8 @@ from flask import Blueprint, Response, request
 
 from llm_api.chat_request import ChatRequest, parse
 from llm_api.errors import ApiError
-from llm_api.providers.base import RefusedError, Routed
-from llm_api.routes.answers import ask, named
+from llm_api.providers.base import RefusedError
+from llm_api.routes.answers import ask
 from llm_api.service import current_service
 from llm_api.sources import remove_sources
 
@@ -32,21 +32,19 @@ def answer_question() -> Response:
     asked = parse(
         json.dumps(body).encode(), model=settings.model, system_prompt=settings.system_prompt
     )
-    routed, answer = _answer(asked)
-    text = _text(answer)
+    text = _text(_answer(asked))
     if settings.remove_sources:
         text = remove_sources(text)
-    response = Response(text, content_type="text/plain; charset=utf-8")
-    return named(response, routed)
+    return Response(text, content_type="text/plain; charset=utf-8")
 
 
-def _answer(asked: ChatRequest) -> tuple[Routed, bytes]:
+def _answer(asked: ChatRequest) -> bytes:
     try:
         stream = ask(asked)
     except RefusedError as refusal:
         raise ApiError(refusal.status, "The provider refused the question.") from refusal
     with closing(stream):
-        return stream.routed, b"".join(stream)
+        return b"".join(stream)
 
 
 def _text(answer: bytes) -> str:

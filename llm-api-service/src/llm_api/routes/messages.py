@@ -8,7 +8,7 @@ from flask import Blueprint, Response, g, jsonify, request
 
 from llm_api.dialects import anthropic
 from llm_api.dialects.anthropic_writer import Writer
-from llm_api.routes.answers import named, read_body
+from llm_api.routes.answers import read_body
 from llm_api.routes.translated import ask_chat, read_whole, respond_translated
 
 PREFIX = "/v1/messages"
@@ -39,7 +39,7 @@ def create() -> Response:
     if body.get("stream"):
         return respond_translated(stream, writer)
     read_whole(stream, writer)
-    return named(jsonify(writer.message), stream.routed)
+    return jsonify(writer.message)
 
 
 @blueprint.post("/count_tokens")

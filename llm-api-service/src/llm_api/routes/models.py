@@ -1,7 +1,8 @@
-"""Which models can be asked for."""
+"""Which models can be asked for, and who has them."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, Response, jsonify
@@ -25,6 +26,12 @@ def openai_model(name: str) -> dict[str, Any]:
         if model == name:
             return _model(model, provider)
     raise ApiError(404, f"The model {name[:100]} does not exist here.", code="model_not_found")
+
+
+@blueprint.get("/v1/providers")
+def providers() -> dict[str, Any]:
+    """List the providers, and how they do."""
+    return {"object": "list", "data": [asdict(each) for each in current_service().providers()]}
 
 
 @blueprint.get("/models")

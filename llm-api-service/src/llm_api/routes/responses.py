@@ -6,7 +6,7 @@ from flask import Blueprint, Response, jsonify
 
 from llm_api.dialects import responses
 from llm_api.dialects.responses_writer import Writer
-from llm_api.routes.answers import named, read_body
+from llm_api.routes.answers import read_body
 from llm_api.routes.translated import ask_chat, read_whole, respond_translated
 
 blueprint = Blueprint("responses", __name__, url_prefix="/v1")
@@ -21,4 +21,4 @@ def create() -> Response:
     if body.get("stream"):
         return respond_translated(stream, writer)
     read_whole(stream, writer)
-    return named(jsonify(writer.response), stream.routed)
+    return jsonify(writer.response)

@@ -6,7 +6,19 @@ called directly. What the class itself does over the network is up to it: it is 
 that sees the prompts.
 """
 
-from llm_api.providers.g4f.adapter import G4FProvider
-from llm_api.providers.g4f.containment import UnknownClassError, load_class
+from llm_api.providers.g4f.adapter import G4FProvider, Surroundings
+from llm_api.providers.g4f.containment import (
+    UnknownClassError,
+    cookies_for,
+    load_class,
+    put_cookies,
+)
 
-__all__ = ["G4FProvider", "UnknownClassError", "load_class"]
+__all__ = [
+    "G4FProvider",
+    "Surroundings",
+    "UnknownClassError",
+    "cookies_for",
+    "load_class",
+    "put_cookies",
+]

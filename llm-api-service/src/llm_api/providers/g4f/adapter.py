@@ -7,16 +7,22 @@ import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from yarl import URL
 
 from llm_api.config import ProviderConfig
 from llm_api.errors import error_body
 from llm_api.operations import Operation, Request
 from llm_api.providers import sse
-from llm_api.providers.base import Answer, ProviderError, RefusedError, nothing
+from llm_api.providers.base import Answer, ProviderError, RefusedError, Way, nothing
 from llm_api.providers.g4f import containment, images
 from llm_api.providers.g4f.writer import Writer
+
+if TYPE_CHECKING:
+    from llm_api.providers.g4f.forwarder import Forwarder
 
 # What is passed on to classes that take it, under g4f's name for it.
 PASSED_ON: Mapping[str, str] = {
@@ -52,6 +58,22 @@ ROLES: Mapping[str, str] = {
 STATUS = re.compile(r"(?:Error|Response) (\d{3})")
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What a class is given apart from its own configuration."""
+
+    egress_proxy: str = ""
+    proxies: tuple[str, ...] = ()
+    """To be used in turn, each through the egress proxy."""
+    cookies: Mapping[str, str] = field(default_factory=dict)
+    """Those of its site."""
+    remove_sources: bool = False
+    """Whether lists of sources that it sends apart from its text are left out."""
+
+
+PLAIN = Surroundings()
+
+
 class G4FProvider:
     """A provider class of g4f."""
 
@@ -60,13 +82,9 @@ class G4FProvider:
         config: ProviderConfig,
         provider: Any,
         *,
-        proxy: str = "",
-        remove_sources: bool = False,
+        surroundings: Surroundings = PLAIN,
     ) -> None:
-        """Ask the class `provider`, through `proxy` if there is one.
-
-        With `remove_sources`, lists of sources that it sends apart from its text are left out.
-        """
+        """Ask the class `provider` in such `surroundings`."""
         self.config = config
         texts, pictures = containment.listed_models(provider), images.listed_models(provider)
         self.models = config.models or tuple(dict.fromkeys(texts + pictures))
@@ -77,8 +95,16 @@ class G4FProvider:
         self._provider = containment.without_lookups(provider, self.models)
         self._honoured = containment.honoured_parameters(provider)
         self._passed_on = {ours: its for ours, its in PASSED_ON.items() if its in self._honoured}
-        self._proxy = proxy or None
-        self._remove_sources = remove_sources
+        always = {"cookies": dict(surroundings.cookies), "api_key": config.api_key}
+        self._always = {n: v for n, v in always.items() if v and n in self._honoured}
+        self._remove_sources = surroundings.remove_sources
+        self._proxy = surroundings.egress_proxy or None
+        self._forwarder: Forwarder | None = None
+        if surroundings.proxies:
+            # Not before: it needs what few clusters do.
+            from llm_api.providers.g4f.forwarder import Forwarder  # noqa: PLC0415
+
+            self._forwarder = Forwarder(surroundings.proxies, surroundings.egress_proxy)
 
     def models_for(self, operation: Operation) -> tuple[str, ...]:
         """Return what is configured, or else what the class lists for that."""
@@ -110,13 +136,24 @@ class G4FProvider:
                 return f"messages[{index}].content"
         return None
 
+    @property
+    def way(self) -> Way | None:
+        """How the class reaches its server, as far as it says."""
+        url = containment.address(self._provider)
+        return Way(url, URL(self._proxy) if self._proxy else None) if url else None
+
     async def start(self) -> None:
-        """Give g4f a connector without its limits."""
+        """Give g4f a connector without its limits, and one address for all its proxies."""
         containment.use_own_connector()
+        if self._forwarder:
+            await self._forwarder.start()
+            self._proxy = self._forwarder.url
 
     async def close(self) -> None:
-        """Close the connector."""
-        await containment.close_connector()
+        """Give back what `start` took."""
+        if self._forwarder:
+            await self._forwarder.close()
+        await containment.leave_own_connector()
 
     @asynccontextmanager
     async def open(self, request: Request, model: str) -> AsyncIterator[Answer]:
@@ -163,7 +200,12 @@ class G4FProvider:
             given = {its: v for ours, its in passed_on if (v := body.get(ours)) is not None}
         try:
             items = self._provider.create_async_generator(
-                model=model, messages=messages, stream=True, proxy=self._proxy, **given
+                model=model,
+                messages=messages,
+                stream=True,
+                proxy=self._proxy,
+                **self._always,
+                **given,
             )
             if asyncio.iscoroutine(items):
                 items = await items

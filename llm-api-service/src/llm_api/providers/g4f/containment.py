@@ -6,10 +6,13 @@ import asyncio
 import inspect
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
+from yarl import URL
 
 # What g4f would fetch, without a timeout, from its home.
 LIVE_PROVIDERS = {
@@ -88,6 +91,41 @@ def without_lookups(provider: Any, models: tuple[str, ...]) -> Any:
     )
 
 
+def address(provider: Any) -> URL | None:
+    """Return where a class sends its requests, as far as it says."""
+    # Without a key it uses the second, where it has one.
+    for name in ("backup_url", "base_url", "url"):
+        text = getattr(provider, name, None)
+        if isinstance(text, str) and text.startswith(("http://", "https://")):
+            return URL(text)
+    return None
+
+
+def cookies_for(provider: Any, cookies: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return those of `cookies`, by domain, that belong to the site of a class."""
+    host = urlsplit(str(getattr(provider, "url", None) or "")).hostname or ""
+    found: dict[str, str] = {}
+    # The more exact domain has the last word.
+    for domain in sorted(cookies, key=len):
+        name = domain.lstrip(".").lower()
+        if host == name or host.endswith(f".{name}"):
+            found |= cookies[domain]
+    return found
+
+
+def put_cookies(cookies: Mapping[str, Mapping[str, str]]) -> None:
+    """Let the classes that look for cookies themselves find these, and no others."""
+    from g4f.cookies import CookiesConfig  # noqa: PLC0415 (not before its home is set)
+
+    table: dict[str, dict[str, str]] = {}
+    for domain, values in cookies.items():
+        name = domain.lstrip(".")
+        # Each looks for one of the two.
+        for key in (name, f".{name}"):
+            table.setdefault(key, {}).update(values)
+    CookiesConfig.cookies = table
+
+
 def honoured_parameters(provider: Any) -> frozenset[str]:
     """Return the parameters that `create_async_generator` names; it drops others without a word.
 
@@ -105,17 +143,35 @@ def honoured_parameters(provider: Any) -> frozenset[str]:
     return frozenset(names)
 
 
+class OwnConnector(aiohttp.TCPConnector):
+    """A connector without limits in place of g4f's, which allows 20 connections to a host.
+
+    All its classes share it; it is closed with the last of them.
+    """
+
+    def __init__(self) -> None:
+        """Start with no user."""
+        super().__init__(limit=0)
+        self.users = 0
+
+
 def use_own_connector() -> None:
-    """Replace g4f's shared connector, which allows 20 connections to a host, by a free one."""
+    """Let g4f's classes on the running loop use our connector; once for each that starts."""
     from g4f.requests import aiohttp as shared  # noqa: PLC0415 (not before its home is set)
 
-    shared._loop_connectors[asyncio.get_running_loop()] = aiohttp.TCPConnector(limit=0)
+    loop = asyncio.get_running_loop()
+    connector = shared._loop_connectors.get(loop)
+    if not isinstance(connector, OwnConnector):
+        connector = shared._loop_connectors[loop] = OwnConnector()
+    connector.users += 1
 
 
-async def close_connector() -> None:
-    """Close what `use_own_connector` opened."""
+async def leave_own_connector() -> None:
+    """Do without it; once for each that ends."""
     from g4f.requests import aiohttp as shared  # noqa: PLC0415 (not before its home is set)
 
-    connector = shared._loop_connectors.pop(asyncio.get_running_loop(), None)
-    if connector is not None:
+    connector = shared._loop_connectors[asyncio.get_running_loop()]
+    connector.users -= 1
+    if not connector.users:
+        del shared._loop_connectors[asyncio.get_running_loop()]
         await connector.close()
