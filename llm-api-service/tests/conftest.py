@@ -22,6 +22,7 @@ from llm_api.app import create_app
 from llm_api.config import Config, ProviderConfig
 from llm_api.service import EXTENSION, Service
 from llm_api.settings import NAMES, Settings
+from llm_api.state import State
 
 MakeClient = Callable[..., FlaskClient]
 
@@ -73,6 +74,12 @@ def client(make_client: MakeClient, upstream: FakeUpstream) -> FlaskClient:
     return make_client(provider("first", upstream))
 
 
+def state_of(client: FlaskClient) -> State:
+    """Return the state of the service that `client` asks."""
+    service: Service = client.application.extensions[EXTENSION]
+    return service.state
+
+
 @dataclass
 class Running:
     """The service as a process of its own."""
@@ -88,7 +95,9 @@ class Running:
 
 
 @contextmanager
-def run_service(folder: Path, providers: list[dict[str, Any]], **environ: str) -> Iterator[Running]:
+def run_service(
+    folder: Path, providers: list[dict[str, Any]], *arguments: str, **environ: str
+) -> Iterator[Running]:
     """Run the service with `providers`, its files in `folder`, and end it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -104,20 +113,22 @@ def run_service(folder: Path, providers: list[dict[str, Any]], **environ: str) -
     env = os.environ | fixed | environ
     check = [sys.executable, "-m", "llm_api.healthcheck"]
     assert subprocess.run(check, env=env, check=False).returncode == 1
-    command = [sys.executable, "-m", "llm_api"]
+    command = [sys.executable, "-m", "llm_api", *arguments]
     with log.open("w") as output:
         process = subprocess.Popen(command, env=env, stdout=output, text=True)
-        until(lambda: subprocess.run(check, env=env, check=False).returncode == 0)
-        yield Running(process, f"http://127.0.0.1:{port}", log)
-        process.terminate()
-        process.wait(30)
+        try:
+            until(lambda: subprocess.run(check, env=env, check=False).returncode == 0, within=30)
+            yield Running(process, f"http://127.0.0.1:{port}", log)
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
-def until(condition: Callable[[], Any]) -> Any:
+def until(condition: Callable[[], Any], within: float = 10) -> Any:
     """Return what `condition` returns once that is true."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         if result := condition():
             return result
         time.sleep(0.01)
-    raise AssertionError("it did not happen within 10 s")
+    raise AssertionError(f"it did not happen within {within} s")

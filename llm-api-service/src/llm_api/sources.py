@@ -13,4 +13,6 @@ DEFINITION = re.compile(r"^[ \t]*\[\^?\d+\^?\]:[ \t]*<?https?://.*\n?", re.MULTI
 
 def remove_sources(text: str) -> str:
     """Return `text` without source marks and their definitions, and otherwise as it is."""
-    return MARK.sub("", DEFINITION.sub("", text))
+    answer = MARK.sub("", DEFINITION.sub("", text))
+    # Where the definitions come first, an empty line parts them from the answer.
+    return answer.lstrip("\n") if DEFINITION.match(text) else answer

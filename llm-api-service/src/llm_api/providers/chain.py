@@ -82,6 +82,10 @@ class Chain:
                 models.setdefault(model, link.name)
         return list(models.items())
 
+    def models_of(self, provider: str) -> tuple[str, ...]:
+        """Return the models that `provider` may be asked for; none if there is no such provider."""
+        return next((link.provider.models for link in self._links if link.name == provider), ())
+
     def has(self, model: str) -> bool:
         """Return whether some provider may be asked for `model`."""
         return any(link.model_for(model) for link in self._links)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
-from llm_api.config import ConfigError, ProviderConfig
+from llm_api.config import NAME, ConfigError, ProviderConfig
 from llm_api.operations import DEFAULT_MODELS, Operation
 from llm_api.providers import g4f
 from llm_api.providers.base import Provider
 from llm_api.providers.chain import Chain
 from llm_api.providers.openai import OpenAIProvider
 from llm_api.providers.over_chat import CompletionsOverChat
-from llm_api.settings import Settings
+from llm_api.settings import Settings, provider_names
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,25 @@ def chosen(settings: Settings) -> list[ProviderConfig]:
     if not wanted:
         raise ConfigError("PROVIDER names no provider: use Auto")
     return [by_name[name] for name in dict.fromkeys(wanted)]
+
+
+def with_named_classes(settings: Settings) -> Settings:
+    """Return `settings` with the g4f classes that `provider` names and the list does not have.
+
+    Free-GPT4-WEB-API took the name of any class.
+    """
+    known = {provider.name for provider in settings.providers}
+    added = []
+    for name in provider_names(settings.provider):
+        if name in known or not NAME.fullmatch(name):
+            continue
+        try:
+            g4f.load_class(name)
+        except g4f.UnknownClassError:
+            continue
+        logger.warning("PROVIDER names a third party of g4f, which sees the prompts: %s", name)
+        added.append(ProviderConfig(name=name, adapter="g4f"))
+    return replace(settings, providers=(*added, *settings.providers)) if added else settings
 
 
 def build(settings: Settings, egress_proxy: str = "") -> Chain:
