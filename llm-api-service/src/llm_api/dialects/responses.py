@@ -24,7 +24,7 @@ from llm_api.checks import (
 )
 from llm_api.dialects.strict import (
     a_kind,
-    by_type,
+    by_kind,
     check_closed,
     closed,
     closed_schema,
@@ -114,7 +114,7 @@ _OTHER_ITEMS: Kinds = {
         [],
     ),
 }
-_ITEM = by_type(
+_ITEM = by_kind(
     {"message": _MESSAGE, **{name: a_kind(name, *kind) for name, kind in _OTHER_ITEMS.items()}},
     default="message",
 )

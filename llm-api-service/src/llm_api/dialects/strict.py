@@ -77,7 +77,7 @@ def of_types(
         name: a_kind(name, known, required, named=name != default)
         for name, (known, required) in kinds.items()
     }
-    return by_type(checks, default=default)
+    return by_kind(checks, default=default)
 
 
 def a_kind(
@@ -87,8 +87,8 @@ def a_kind(
     return closed({"type": only(name), **known}, ["type", *required] if named else required)
 
 
-def by_type(checks: Mapping[str, Check], *, default: str = "") -> Check:
-    """Return a check of objects that name their `type`, for each of which there is one in `checks`.
+def by_kind(checks: Mapping[str, Check], *, default: str = "") -> Check:
+    """Return a check of objects that name their `type`, which has its own among `checks`.
 
     An object without a type is a `default`.
     """

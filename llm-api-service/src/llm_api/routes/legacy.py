@@ -9,6 +9,7 @@ from http import HTTPStatus
 from flask import Blueprint, Response, request
 
 from llm_api import chat_request
+from llm_api.access import FORMS
 from llm_api.bridge import Stream
 from llm_api.caller import current_caller
 from llm_api.dialects import free_gpt4
@@ -22,7 +23,6 @@ from llm_api.state import StateError
 logger = logging.getLogger(__name__)
 
 PATH = "/"
-FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 FILE = "file"
 HTML, TEXT = "text/html; charset=utf-8", "text/plain; charset=utf-8"
 # What providers say to a conversation that is too long for the model.
