@@ -19,12 +19,14 @@ import psycopg
 import pytest
 from fake_upstream import FakeUpstream
 from flask.testing import FlaskClient
+from hypothesis import settings
 from psycopg import sql
 
 from llm_api.app import create_app
 from llm_api.config import Config, ProviderConfig
 from llm_api.service import EXTENSION, Service
 from llm_api.settings import NAMES, Settings
+from llm_api.state import State
 
 MakeClient = Callable[..., FlaskClient]
 
@@ -43,6 +45,11 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         yield f"postgresql+psycopg://{POSTGRESQL.partition('://')[2]}/{name}"
         server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+# What an example takes says more about the machine's other work than about the code.
+settings.register_profile("any-machine", deadline=None)
+settings.load_profile("any-machine")
 
 
 @pytest.fixture
@@ -74,9 +81,9 @@ def make_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeClient
     folder = tmp_path_factory.mktemp("state")
 
     def make(*providers: ProviderConfig, **config: Any) -> FlaskClient:
-        settings = {name: config.pop(name) for name in NAMES if name in config}
+        given = {name: config.pop(name) for name in NAMES if name in config}
         own = {"database_url": f"sqlite:///{folder}/state{len(services)}.db"}
-        app = create_app(Config(settings=Settings(providers=providers, **settings), **own | config))
+        app = create_app(Config(settings=Settings(providers=providers, **given), **own | config))
         service: Service = app.extensions[EXTENSION]
         service.start()
         services.append(service)
@@ -90,6 +97,12 @@ def make_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeClient
 @pytest.fixture
 def client(make_client: MakeClient, upstream: FakeUpstream) -> FlaskClient:
     return make_client(provider("first", upstream))
+
+
+def state_of(client: FlaskClient) -> State:
+    """Return the state of the service that `client` asks."""
+    service: Service = client.application.extensions[EXTENSION]
+    return service.state
 
 
 @dataclass
@@ -107,7 +120,9 @@ class Running:
 
 
 @contextmanager
-def run_service(folder: Path, providers: list[dict[str, Any]], **environ: str) -> Iterator[Running]:
+def run_service(
+    folder: Path, providers: list[dict[str, Any]], *arguments: str, **environ: str
+) -> Iterator[Running]:
     """Run the service with `providers`, its files in `folder`, and end it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -123,7 +138,7 @@ def run_service(folder: Path, providers: list[dict[str, Any]], **environ: str) -
     env = os.environ | fixed | environ
     check = [sys.executable, "-m", "llm_api.healthcheck"]
     assert subprocess.run(check, env=env, check=False).returncode == 1
-    command = [sys.executable, "-m", "llm_api"]
+    command = [sys.executable, "-m", "llm_api", *arguments]
     with log.open("w") as output:
         process = subprocess.Popen(command, env=env, stdout=output, text=True)
         try:

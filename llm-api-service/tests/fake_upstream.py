@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import threading
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,6 +43,8 @@ class FakeUpstream:
     """Drop the connection after so many events."""
     events: list[bytes] | None = None
     """Stream these instead."""
+    longest: float = math.inf
+    """Refuse conversations of more messages."""
     text: str = "Hello"
     repeat: int = 1
     models: list[Any] | None = None
@@ -99,6 +102,9 @@ class FakeUpstream:
         self.paths.append(request.path)
         if self.silence:
             await asyncio.sleep(self.silence)
+        if len(json.loads(raw or b"{}").get("messages", ())) > self.longest:
+            error = {"error": {"message": "too long", "code": "context_length_exceeded"}}
+            return web.json_response(error, status=400)
         if self.status != 200 or self.body is not None:
             body = self.body or b'{"error":{"message":"as told"}}'
             headers = {"Content-Type": "application/json", "Location": "/elsewhere"}

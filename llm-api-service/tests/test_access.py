@@ -7,21 +7,15 @@ import uuid
 from typing import Any
 
 import pytest
-from conftest import MakeClient, provider, until
+from conftest import MakeClient, provider, state_of, until
 from fake_upstream import FakeUpstream
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from llm_api.access import _duration
-from llm_api.service import EXTENSION, Service
-from llm_api.state import State, UsageEntry
+from llm_api.state import UsageEntry
 
 BODY: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi"}]}
-
-
-def state_of(client: FlaskClient) -> State:
-    service: Service = client.application.extensions[EXTENSION]
-    return service.state
 
 
 def chat(client: FlaskClient, secret: str = "", **more: Any) -> TestResponse:

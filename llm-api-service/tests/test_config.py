@@ -44,6 +44,12 @@ def test_every_variable(tmp_path: Path) -> None:
             "THIRD_PARTIES": "no",
             "SYSTEM_PROMPT": "Be brief.",
             "REMOVE_SOURCES": "0",
+            "KEYWORD": "q",
+            "FILE_INPUT": "off",
+            "MESSAGE_HISTORY": "on",
+            "VIRTUAL_USERS": "yes",
+            "LEGACY_STATUSES": "1",
+            "PROXIES": "http://user:secret@one:3128, socks5://two:1080",
             "MAX_STREAMS": "5",
             "MAX_BODY_BYTES": "2048",
             "SHUTDOWN_TIMEOUT": "7",
@@ -56,6 +62,9 @@ def test_every_variable(tmp_path: Path) -> None:
     settings = config.settings
     assert (settings.remove_sources, settings.model, settings.provider) == (False, "m", "far")
     assert settings.third_parties is False
+    assert (settings.keyword, settings.file_input, settings.message_history) == ("q", False, True)
+    assert (settings.virtual_users, settings.legacy_statuses) == (True, True)
+    assert settings.proxies == ("http://user:secret@one:3128", "socks5://two:1080")
     assert settings.providers[0].deadline == 9
     assert settings.providers[0].models == ()
 
@@ -72,6 +81,11 @@ def test_every_variable(tmp_path: Path) -> None:
         ("MAX_STREAMS", "0"),
         ("PROVIDERS_FILE", "/nowhere"),
         ("EGRESS_PROXY", "socks5://x"),
+        ("KEYWORD", "a b"),
+        ("KEYWORD", "token"),
+        ("FILE_INPUT", "maybe"),
+        ("PROXIES", "http://one:3128,two"),
+        ("COOKIES_FILE", "/nowhere"),
     ],
 )
 def test_a_bad_variable_is_named(name: str, value: str) -> None:

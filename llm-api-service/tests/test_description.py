@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ from flask.testing import FlaskClient
 
 from llm_api.openapi import describe
 
+HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
 OPERATIONS = (["chat", "completions"], ["embeddings"], ["images"])
 
 
@@ -36,9 +39,10 @@ def test_the_service_is_as_described(upstream: FakeUpstream, tmp_path: Path) -> 
                 *("--generation-database", "none"),
             ],
             cwd=tmp_path,
+            env=os.environ | {"SCHEMATHESIS_HOOKS": str(HOOKS)},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         assert told.returncode == 0, told.stdout
@@ -65,6 +69,8 @@ def test_the_page_shows_it_all_and_needs_nothing_else(client: FlaskClient) -> No
             assert f'<article id="{told["operationId"]}">' in text
     assert "max_completion_tokens" in text
     assert "list of text" in text
+    assert "-F 'file=@notes.txt'" in html.unescape(text)
+    assert "--data-urlencode 'text=What is the capital of France?'" in html.unescape(text)
     assert "src=" not in text
     assert "http://" not in text
     assert "https://" not in text

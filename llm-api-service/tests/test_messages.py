@@ -147,6 +147,12 @@ def test_choices(client: FlaskClient, upstream: FakeUpstream, choice: Any, asked
     assert sent(upstream)["tools"][0]["function"]["strict"] is True
 
 
+def test_an_image_without_an_address(client: FlaskClient, upstream: FakeUpstream) -> None:
+    image = {"type": "image", "source": {"type": "url", "url": ""}}
+    assert post(client, messages=[{"role": "user", "content": [image]}]).status_code == 200
+    assert sent(upstream)["messages"][0]["content"][0]["image_url"] == {"url": ""}
+
+
 def test_a_conversation(client: FlaskClient, upstream: FakeUpstream) -> None:
     upstream.body = whole({"content": "Aha.", "tool_calls": WHOLE_CALLS})
     output = [block.to_dict() for block in create(client, tools=[TOOL]).content]

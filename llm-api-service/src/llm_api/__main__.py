@@ -16,7 +16,7 @@ from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from llm_api import logs, signals
+from llm_api import flags, logs, signals
 from llm_api.app import create_app
 from llm_api.config import Config, ConfigError, load
 from llm_api.service import EXTENSION, Service
@@ -36,9 +36,15 @@ FAILED = 1
 
 def main() -> int:
     """Run until a signal comes, let open answers finish, and return the exit code."""
+    command_line = flags.read(sys.argv[1:])
     try:
-        config = load()
+        config = load(command_line.environ)
         log_configuration = _set_up_logs(config)
+        if command_line.shows_password:
+            logger.warning("--password shows it to everybody on this host: use ADMIN_PASSWORD_FILE")
+            command_line.hide_password()
+        for remark in command_line.remarks:
+            logger.warning(remark)
         app = create_app(config)
     except ConfigError as error:
         print(f"llm_api: {error}", file=sys.stderr)

@@ -19,7 +19,7 @@ from llm_api.state.tokens import digest_of
 __all__ = ["ANONYMOUS", "Caller", "current_caller", "register"]
 
 # Blueprints that need no token: they tell nothing, or ask for a password.
-PUBLIC = frozenset({"health", "description", "login", "settings"})
+PUBLIC = frozenset({"health", "description", "generatetoken", "login", "settings"})
 LEGACY = "legacy"
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 DAY = 86_400
@@ -37,7 +37,8 @@ def register(app: Flask) -> None:
         service = current_service()
         token = _token(service.state.snapshot.tokens)
         if token:
-            g.caller = Caller(token, service.state.snapshot.users.get(token.id))
+            users = service.state.snapshot.users if service.settings.virtual_users else {}
+            g.caller = Caller(token, users.get(token.id))
             if _asks():
                 _admit(service, token)
         elif service.settings.private_mode:

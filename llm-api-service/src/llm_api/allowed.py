@@ -11,12 +11,15 @@ class Allowed:
 
     models: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
+    chosen: tuple[str, ...] = ()
+    """Providers that the caller's own settings name. They allow nothing beyond `providers`."""
 
     def allows(self, provider: str, model: str, wanted: str) -> bool:
         """Return whether `provider` may be asked for its `model` for a client that `wanted` one."""
-        return (not self.providers or provider in self.providers) and (
-            not self.models or model in self.models or wanted in self.models
-        )
+        for names in (self.providers, self.chosen):
+            if names and provider not in names:
+                return False
+        return not self.models or model in self.models or wanted in self.models
 
 
 EVERYTHING = Allowed()

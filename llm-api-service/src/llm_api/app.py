@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flask import Flask
 
 from llm_api import access, access_log, errors, header_limit, request_id
 from llm_api.config import Config
-from llm_api.routes import description, health, legacy, messages, models, openai, responses
+from llm_api.providers.registry import with_named_classes
+from llm_api.routes import (
+    description,
+    generatetoken,
+    health,
+    legacy,
+    messages,
+    models,
+    openai,
+    responses,
+)
 from llm_api.service import EXTENSION, Service
 
 
@@ -16,15 +28,17 @@ def create_app(config: Config) -> Flask:
     Raises:
         ConfigError: no provider can be used.
     """
+    config = replace(config, settings=with_named_classes(config.settings))
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
     app.extensions[EXTENSION] = Service(config)
     request_id.register(app)
     if config.request_logging:
         access_log.register(app)
-    errors.register(app, {messages.PREFIX: messages.error})
+    errors.register(app, {legacy.PATH: legacy.error, messages.PREFIX: messages.error})
     header_limit.register(app)
     access.register(app)
-    for module in (description, health, models, openai, responses, messages, legacy):
+    protocols = (models, openai, responses, messages, legacy, generatetoken)
+    for module in (description, health, *protocols):
         app.register_blueprint(module.blueprint)
     return app

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import g, has_request_context
 
 from llm_api.allowed import EVERYTHING, Allowed
+from llm_api.settings import Settings, provider_names
 from llm_api.state import Token, User
 
 
@@ -17,7 +18,7 @@ class Caller:
     token: Token | None = None
     """None is anonymous."""
     user: User | None = None
-    """The virtual user that the token belongs to."""
+    """The virtual user that the token belongs to, where there are such users."""
 
     @property
     def owner(self) -> str:
@@ -27,7 +28,21 @@ class Caller:
     @property
     def allowed(self) -> Allowed:
         """What may be asked, and whom."""
-        return Allowed(self.token.models, self.token.providers) if self.token else EVERYTHING
+        if self.token is None:
+            return EVERYTHING
+        chosen = provider_names(self.user.provider) if self.user else ()
+        return Allowed(self.token.models, self.token.providers, chosen)
+
+    def settings(self, settings: Settings) -> Settings:
+        """Return `settings` as they hold for this caller: a virtual user's own values win."""
+        if self.user is None:
+            return settings
+        return replace(
+            settings,
+            model=self.user.model or settings.model,
+            system_prompt=self.user.system_prompt or settings.system_prompt,
+            message_history=self.user.message_history,
+        )
 
 
 ANONYMOUS = Caller()

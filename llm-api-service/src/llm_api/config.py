@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+from llm_api.cookie_file import CookieError, read_cookies
 from llm_api.provider_config import (
     ADAPTERS,
     LOCAL,
@@ -16,7 +18,7 @@ from llm_api.provider_config import (
     ProviderConfig,
     read_providers,
 )
-from llm_api.settings import Settings
+from llm_api.settings import Settings, SettingsError, parse_changes
 
 __all__ = [
     "ADAPTERS",
@@ -124,7 +126,32 @@ def _settings(env: _Environment) -> Settings:
         system_prompt=env.text("SYSTEM_PROMPT", Settings.system_prompt),
         remove_sources=env.flag("REMOVE_SOURCES", Settings.remove_sources),
         private_mode=env.flag("PRIVATE_MODE", Settings.private_mode),
+        file_input=env.flag("FILE_INPUT", Settings.file_input),
+        message_history=env.flag("MESSAGE_HISTORY", Settings.message_history),
+        virtual_users=env.flag("VIRTUAL_USERS", Settings.virtual_users),
+        legacy_statuses=env.flag("LEGACY_STATUSES", Settings.legacy_statuses),
+        **_checked(env, "KEYWORD", "keyword", str),
+        **_checked(env, "PROXIES", "proxies", _list),
+        **_checked(env, "COOKIES_FILE", "cookies", lambda name: read_cookies(Path(name))),
     )
+
+
+def _checked(
+    env: _Environment, variable: str, setting: str, read: Callable[[str], Any]
+) -> dict[str, Any]:
+    """Return the `setting` that `read` makes of the `variable`, if that has a value."""
+    if not (text := env.text(variable, "")):
+        return {}
+    try:
+        return parse_changes({setting: read(text)})
+    except SettingsError as error:
+        raise ConfigError(f"{variable} {error.message}") from None
+    except CookieError as error:
+        raise ConfigError(f"{variable}={text} {error}") from None
+
+
+def _list(text: str) -> list[str]:
+    return [item for part in text.split(",") if (item := part.strip())]
 
 
 def _database_url(env: _Environment) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
@@ -13,8 +12,8 @@ from werkzeug.exceptions import HTTPException
 logger = logging.getLogger(__name__)
 
 ErrorBody = dict[str, dict[str, str | None]]
-# Makes another protocol's body of an error, from its status and its message.
-Shape = Callable[[int, str], dict[str, Any]]
+# Makes another protocol's answer to an error, from its status and its message.
+Shape = Callable[[int, str], Response]
 
 
 class ApiError(Exception):
@@ -60,12 +59,13 @@ def error_body(
 def register(app: Flask, shapes: Mapping[str, Shape] | None = None) -> None:
     """Make `app` answer every error as JSON, and none with a stack trace.
 
-    `shapes` has the paths below which errors have another shape than OpenAI's.
+    `shapes` has the paths at and below which errors have another shape than OpenAI's.
     """
 
     def answer(status: int, body: ErrorBody) -> Response:
-        shape = _shape_for(request.path, shapes or {})
-        response = jsonify(shape(status, body["error"]["message"] or "") if shape else body)
+        if shape := _shape_for(request.path, shapes or {}):
+            return shape(status, body["error"]["message"] or "")
+        response = jsonify(body)
         response.status_code = status
         return response
 

@@ -103,6 +103,10 @@ class Service:
         """Return how the providers do, in the order in which they are asked."""
         return self._loop.run(self._pool.statuses()) if self._loop else []
 
+    def models_of(self, provider: str) -> tuple[str, ...]:
+        """Return the models that `provider` may be asked for; none if there is no such provider."""
+        return self._pool.models_of(provider)
+
     def chat(self, request: Request) -> Stream:
         """Return the answer to `request`, which has begun. It must be closed.
 
@@ -162,6 +166,11 @@ class Service:
             first_byte_seconds=(now if first is None else first) - begun,
         )
         self.state.usage.note(entry)
+
+
+def current_settings() -> Settings:
+    """Return the settings that hold now for whoever has sent the current request."""
+    return current_caller().settings(current_service().settings)
 
 
 def current_service() -> Service:

@@ -96,17 +96,20 @@ def with_changes(settings: Settings, checked: Mapping[str, Any]) -> Settings:
         SettingsError: `provider` names one that `providers` does not have.
     """
     changed = replace(settings, **checked)
-    names = [name.strip() for name in changed.provider.split(",") if name.strip()]
     known = [provider.name for provider in changed.providers]
-    if not names:
+    if not changed.provider.strip(" ,"):
         raise SettingsError("provider", "must be Auto or the names of providers")
-    if len(names) == 1 and names[0].lower() in AUTO:
-        return changed
-    for name in names:
+    for name in provider_names(changed.provider):
         if name not in known:
             some = ", ".join(known)
             raise SettingsError("provider", f"names {name[:100]}: use Auto, or some of {some}")
     return changed
+
+
+def provider_names(text: str) -> tuple[str, ...]:
+    """Return the names in `text`, the value of a setting `provider`. Auto names none."""
+    names = tuple(name for part in text.split(",") if (name := part.strip()))
+    return () if len(names) == 1 and names[0].lower() in AUTO else names
 
 
 def _text(longest: int, *, lines: bool = False) -> Callable[[str, Any], str]:

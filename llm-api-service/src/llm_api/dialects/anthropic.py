@@ -26,7 +26,7 @@ from llm_api.checks import (
     text,
     whole,
 )
-from llm_api.dialects.strict import check_closed, closed, of_types, only
+from llm_api.dialects.strict import check_closed, closed, closed_schema, of_types, only
 
 # Parameters of a chat, as clients of this protocol know them.
 NAMES: Mapping[str, str] = {
@@ -146,6 +146,17 @@ CHECKS: Mapping[str, Check] = {
     "stream": flag,
 }
 REQUIRED = ("max_tokens", "messages")
+COUNT_REQUIRED = ("messages",)
+# To have to choose, there must be tools.
+_NO_CHOICE = {"required": ["type"], "properties": {"type": {"enum": ["auto", "none"]}}}
+_TOOLS_TO_CHOOSE_FROM = {
+    "anyOf": [
+        {"required": ["tools"], "properties": {"tools": {"type": "array", "minItems": 1}}},
+        {"properties": {"tool_choice": {"anyOf": [{"type": "null"}, _NO_CHOICE]}}},
+    ]
+}
+SCHEMA = {**closed_schema(CHECKS, REQUIRED), **_TOOLS_TO_CHOOSE_FROM}
+COUNT_SCHEMA = {**closed_schema(COUNTED, COUNT_REQUIRED), **_TOOLS_TO_CHOOSE_FROM}
 
 
 def read(data: bytes) -> dict[str, Any]:
@@ -163,7 +174,7 @@ def read_count(data: bytes) -> dict[str, Any]:
     Raises:
         ApiError: 400, naming the parameter at fault.
     """
-    return _read(data, COUNTED, ("messages",))
+    return _read(data, COUNTED, COUNT_REQUIRED)
 
 
 def _read(data: bytes, checks: Mapping[str, Check], required: Sequence[str]) -> dict[str, Any]:
@@ -289,7 +300,10 @@ def _part(block: Mapping[str, Any]) -> dict[str, Any]:
     if block["type"] == "text":
         return {"type": "text", "text": block["text"]}
     source = block["source"]
-    url = source.get("url") or f"data:{source['media_type']};base64,{source['data']}"
+    if source["type"] == "url":
+        url = source["url"]
+    else:
+        url = f"data:{source['media_type']};base64,{source['data']}"
     return {"type": "image_url", "image_url": {"url": url}}
 
 

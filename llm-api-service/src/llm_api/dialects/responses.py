@@ -22,7 +22,15 @@ from llm_api.checks import (
     text,
     whole,
 )
-from llm_api.dialects.strict import check_closed, closed, of_types, only, unsupported
+from llm_api.dialects.strict import (
+    a_kind,
+    by_kind,
+    check_closed,
+    closed,
+    closed_schema,
+    of_types,
+    only,
+)
 
 # Parameters of a chat, as clients of this protocol know them.
 NAMES: Mapping[str, str] = {
@@ -38,21 +46,49 @@ ROLES = ("system", "developer", "user", "assistant")
 _STATUS = one_of("in_progress", "completed", "incomplete")
 _ANY = Check(lambda _where, _value: None, {})
 _DATA = closed({"data": text, "format": text}, ["data", "format"])
-_PARTS: Mapping[str, tuple[Mapping[str, Check], Sequence[str]]] = {
-    "input_text": ({"text": text}, ["text"]),
+Kinds = Mapping[str, tuple[Mapping[str, Check], Sequence[str]]]
+
+_TEXT_PARTS: Kinds = {"input_text": ({"text": text}, ["text"])}
+_PARTS: Kinds = {
+    **_TEXT_PARTS,
     "input_image": ({"image_url": text, "detail": text}, ["image_url"]),
     "input_audio": ({"input_audio": _DATA}, ["input_audio"]),
-    # What the model said before.
+}
+# What the model said before. Clients that write it themselves call it an input.
+_PARTS_OF_MODEL: Kinds = {
+    **_TEXT_PARTS,
     "output_text": ({"text": text, "annotations": _ANY, "logprobs": _ANY}, ["text"]),
     "refusal": ({"refusal": text}, ["refusal"]),
 }
-_TEXT_PARTS = {"input_text": _PARTS["input_text"]}
-_CONTENT = either(text, a_list(of_types(_PARTS), least=1))
-_ITEMS: Mapping[str, tuple[Mapping[str, Check], Sequence[str]]] = {
-    "message": (
-        {"role": one_of(*ROLES), "content": _CONTENT, "id": text, "status": _STATUS, "phase": text},
-        ["role", "content"],
-    ),
+_CONTENTS: Mapping[str, Check] = {
+    role: either(
+        text, a_list(of_types(_PARTS_OF_MODEL if role == "assistant" else _PARTS), least=1)
+    )
+    for role in ROLES
+}
+
+
+def _message_of(roles: Sequence[str], content: Check) -> Check:
+    known = {"role": one_of(*roles), "content": content}
+    more = {"id": text, "status": _STATUS, "phase": text}
+    return a_kind("message", {**known, **more}, ["role", "content"], named=False)
+
+
+_MESSAGE_OF_ANY = _message_of(ROLES, _ANY)
+
+
+def _a_message(where: str, value: Any) -> None:
+    _MESSAGE_OF_ANY(where, value)
+    _CONTENTS[value["role"]](f"{where}.content", value["content"])
+
+
+_OTHERS = [role for role in ROLES if role != "assistant"]
+_VARIANTS = (
+    _message_of(_OTHERS, _CONTENTS["user"]),
+    _message_of(["assistant"], _CONTENTS["assistant"]),
+)
+_MESSAGE = Check(_a_message, {"anyOf": [variant.schema for variant in _VARIANTS]})
+_OTHER_ITEMS: Kinds = {
     "function_call": (
         {"call_id": text, "name": text, "arguments": text, "id": text, "status": _STATUS},
         ["call_id", "name", "arguments"],
@@ -78,6 +114,21 @@ _ITEMS: Mapping[str, tuple[Mapping[str, Check], Sequence[str]]] = {
         [],
     ),
 }
+_ITEM = by_kind(
+    {"message": _MESSAGE, **{name: a_kind(name, *kind) for name, kind in _OTHER_ITEMS.items()}},
+    default="message",
+)
+_ITEMS = a_list(_ITEM, least=1)
+
+
+def _items(where: str, value: Any) -> None:
+    _ITEMS(where, value)
+    if all(item.get("type") == "reasoning" for item in value):
+        raise fault(where, "must have more than reasoning")
+
+
+_REASONING = {"required": ["type"], "properties": {"type": {"const": "reasoning"}}}
+_INPUT = Check(_items, {**_ITEMS.schema, "contains": {"not": _REASONING}})
 _FUNCTION = {
     "name": text,
     "description": text,
@@ -96,7 +147,7 @@ _CHOICES = of_types({"function": ({"name": text}, ["name"])})
 
 CHECKS: Mapping[str, Check] = {
     "model": text,
-    "input": either(text, a_list(of_types(_ITEMS, default="message"), least=1)),
+    "input": either(text, _INPUT),
     "instructions": text,
     "max_output_tokens": whole(1, 2**31),
     "temperature": number(0, 2),
@@ -128,6 +179,14 @@ CHECKS: Mapping[str, Check] = {
     "truncation": only("disabled"),
 }
 REQUIRED = ("input",)
+# What is said of one parameter depends on another: to have to choose, there must be tools.
+SCHEMA = {
+    **closed_schema(CHECKS, REQUIRED),
+    "anyOf": [
+        {"required": ["tools"], "properties": {"tools": {"type": "array", "minItems": 1}}},
+        {"properties": {"tool_choice": {"enum": [None, "none", "auto"]}}},
+    ],
+}
 
 
 def read(data: bytes) -> dict[str, Any]:
@@ -145,11 +204,7 @@ def read(data: bytes) -> dict[str, Any]:
 
 
 def to_chat(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the chat that the request `body` asks for.
-
-    Raises:
-        ApiError: 400, naming the parameter that no chat can express.
-    """
+    """Return the chat that the request `body` asks for."""
     chat: dict[str, Any] = {
         "model": body.get("model"),
         "messages": _messages(body),
@@ -176,11 +231,10 @@ def _messages(body: Mapping[str, Any]) -> list[dict[str, Any]]:
         messages.append({"role": "system", "content": body["instructions"]})
     if isinstance(body["input"], str):
         return [*messages, {"role": "user", "content": body["input"]}]
-    for index, item in enumerate(body["input"]):
-        where = f"input[{index}]"
+    for item in body["input"]:
         match item.get("type") or "message":
             case "message":
-                messages.append(_message(where, item))
+                messages.append(_message(item))
             case "function_call":
                 _caller(messages)["tool_calls"].append(_call(item))
             case "function_call_output":
@@ -188,21 +242,13 @@ def _messages(body: Mapping[str, Any]) -> list[dict[str, Any]]:
                 content = output if isinstance(output, str) else _joined(output)
                 called = {"tool_call_id": item["call_id"], "content": content}
                 messages.append({"role": "tool", **called})
-    if not messages:
-        raise fault("input", "must have a message")
     return messages
 
 
-def _message(where: str, item: Mapping[str, Any]) -> dict[str, Any]:
+def _message(item: Mapping[str, Any]) -> dict[str, Any]:
     role, content = item["role"], item["content"]
     if isinstance(content, str):
         return {"role": role, "content": content}
-    for index, part in enumerate(content):
-        ours = ("output_text", "refusal") if role == "assistant" else ()
-        theirs = () if role == "assistant" else ("input_text", "input_image", "input_audio")
-        # Clients that write the model's part themselves call it an input.
-        if part["type"] not in (*ours, *theirs, "input_text"):
-            raise unsupported(f"{where}.content[{index}].type", part["type"])
     if role == "assistant":
         refusal = "".join(part["refusal"] for part in content if part["type"] == "refusal")
         said = _joined(content)

@@ -74,11 +74,24 @@ def of_types(
     a `default`.
     """
     checks = {
-        name: closed(
-            {"type": only(name), **known}, required if name == default else ["type", *required]
-        )
+        name: a_kind(name, known, required, named=name != default)
         for name, (known, required) in kinds.items()
     }
+    return by_kind(checks, default=default)
+
+
+def a_kind(
+    name: str, known: Mapping[str, Check], required: Sequence[str], *, named: bool = True
+) -> Check:
+    """Return a check of objects of the type `name`, which they must say if they are `named`."""
+    return closed({"type": only(name), **known}, ["type", *required] if named else required)
+
+
+def by_kind(checks: Mapping[str, Check], *, default: str = "") -> Check:
+    """Return a check of objects that name their `type`, which has its own among `checks`.
+
+    An object without a type is a `default`.
+    """
 
     def test(where: str, value: Any) -> None:
         if not isinstance(value, dict):

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from llm_api.openapi import legacy, models, openai, parts, service
+from llm_api.openapi import legacy, messages, models, openai, parts, responses, service
 
-MODULES = (openai, models, legacy, service)
+MODULES = (openai, responses, messages, models, legacy, service)
 
 
 def describe() -> dict[str, Any]:

@@ -140,7 +140,8 @@ class _Page:
 
     def _endpoint(self, method: str, path: str, told: Json) -> Endpoint:
         content = told.get("requestBody", {}).get("content", {})
-        body = [row for media in content.values() for row in self._rows(media["schema"])]
+        # Forms of several kinds have the same fields.
+        body = {r.name: r for media in content.values() for r in self._rows(media["schema"])}
         parameters = [self._resolved(parameter) for parameter in told.get("parameters", [])]
         return Endpoint(
             id=told["operationId"],
@@ -157,7 +158,7 @@ class _Page:
                 )
                 for parameter in parameters
             ],
-            body=body,
+            body=list(body.values()),
             examples=list(_examples(method, path, content, parameters)),
             responses=[
                 self._response(status, self._resolved(response))
@@ -189,8 +190,9 @@ class _Page:
     def _variant(self, schema: Json, depth: int) -> list[Row]:
         """Return the parts of one of several schemas, under its name if it has one."""
         rows = self._rows(schema, depth)
-        name = schema.get("properties", {}).get("type", {}).get("const")
-        return [Row(f"type {name}", "object", Markup(), rows=rows)] if name else rows
+        kind = schema.get("properties", {}).get("type", {})
+        names = kind.get("enum", [kind["const"]] if "const" in kind else [])
+        return [Row(f"type {names[0]}", "object", Markup(), rows=rows)] if names else rows
 
     def _row(self, name: str, schema: Json, required: bool, depth: int) -> Row:
         about = schema.get("description") or self._resolved(schema).get("description", "")
@@ -219,8 +221,19 @@ def _examples(
         query = [p for p in parameters if p["in"] == "query" and "example" in p]
         data = "".join(f" \\\n  --data-urlencode '{p['name']}={p['example']}'" for p in query)
         yield "Try it", command + (f" -G{data}" if data else "")
-    for media in content.values():
+    for kind, media in content.items():
         for example in media.get("examples", {}).values():
-            data = json.dumps(example["value"], ensure_ascii=False).replace("'", "'\\''")
-            kind = '-H "Content-Type: application/json"'
-            yield example["summary"], f"{command} \\\n  {kind} \\\n  -d '{data}'"
+            options = _options(kind, example["value"])
+            yield example["summary"], " \\\n  ".join([command, *options])
+
+
+def _options(kind: str, value: Json) -> Iterator[str]:
+    """Yield the options of curl that send `value` as a body of that `kind`."""
+    if kind == "application/json":
+        data = json.dumps(value, ensure_ascii=False).replace("'", "'\\''")
+        yield f'-H "Content-Type: {kind}"'
+        yield f"-d '{data}'"
+        return
+    option = "-F" if kind == "multipart/form-data" else "--data-urlencode"
+    for name, text in value.items():
+        yield f"{option} '{name}={text}'"

@@ -126,49 +126,56 @@ def json_answer(
     return answer(description, {"application/json": media}, provider=provider)
 
 
-def _error(description: str, *, retry: bool = False) -> Json:
-    told = json_answer(description, schema_ref("Error"))
-    if retry:
+# Status -> name, and what it means.
+_ERRORS = {
+    "400": (
+        "BadRequest",
+        "The request is faulty, and the error says where; or no provider of the model honours a "
+        "parameter; or no provider does that at all.",
+    ),
+    "401": ("Unauthorized", "A token is needed, and there was none or an unknown one."),
+    "403": ("Forbidden", "That is not allowed."),
+    "404": ("NotFound", "There is no such thing."),
+    "413": ("TooLarge", "The body is larger than it may be."),
+    "415": ("Unsupported", "The body, or the file in it, is of no kind that is taken here."),
+    "429": ("TooMany", "The token's limit is reached, or all providers are busy."),
+    "431": ("HeaderTooLarge", f"A header has more than {header_limit.LARGEST} characters."),
+    "4XX": (
+        "Refused",
+        "The provider that `X-Provider` names refused the request, and this is what it says.",
+    ),
+    "500": ("Failed", "The service failed. Its log says why."),
+    "503": ("Unavailable", "This replica cannot take the request, another may."),
+    "504": ("NobodyAnswered", "No provider answered."),
+}
+_RETRIED = ("429", "503", "504")
+
+
+def _error(status: str, content: Mapping[str, Json]) -> Json:
+    told = answer(_ERRORS[status][1], content)
+    if status in _RETRIED:
         told["headers"]["Retry-After"] = ref("headers", "RetryAfter")
     return told
 
 
 RESPONSES: Json = {
-    "BadRequest": _error(
-        "The request is faulty, and `param` says where; or no provider of the model honours a "
-        "parameter; or no provider does that at all."
-    ),
-    "Unauthorized": _error("A token is needed, and there was none or an unknown one."),
-    "Forbidden": _error("The token does not allow that."),
-    "NotFound": _error("There is no such thing."),
-    "TooLarge": _error("The body is larger than it may be."),
-    "TooMany": _error("The token's limit is reached, or all providers are busy.", retry=True),
-    "HeaderTooLarge": _error(f"A header has more than {header_limit.LARGEST} characters."),
-    "Refused": _error(
-        "The provider that `X-Provider` names refused the request, and this is what it says."
-    ),
-    "Failed": _error("The service failed. Its log says why."),
-    "Unavailable": _error("This replica cannot take the request, another may.", retry=True),
-    "NobodyAnswered": _error("No provider answered.", retry=True),
-}
-_BY_STATUS = {
-    "400": "BadRequest",
-    "401": "Unauthorized",
-    "403": "Forbidden",
-    "404": "NotFound",
-    "413": "TooLarge",
-    "429": "TooMany",
-    "431": "HeaderTooLarge",
-    "4XX": "Refused",
-    "500": "Failed",
-    "503": "Unavailable",
-    "504": "NobodyAnswered",
+    name: _error(status, {"application/json": {"schema": schema_ref("Error")}})
+    for status, (name, _) in _ERRORS.items()
 }
 
 
-def errors(*statuses: str) -> Json:
-    """Return the descriptions of the errors with `statuses`."""
-    return {status: ref("responses", _BY_STATUS[status]) for status in statuses}
+def errors(*statuses: str, content: Mapping[str, Json] | None = None) -> Json:
+    """Return the descriptions of the errors with `statuses`.
+
+    `content` is the schema of their bodies for each media type, where that is not OpenAI's.
+    """
+    if content is None:
+        return {status: ref("responses", _ERRORS[status][0]) for status in statuses}
+    return {status: _error(status, content) for status in statuses}
+
+
+def _errors(failures: Sequence[str] | Json) -> Json:
+    return failures if isinstance(failures, dict) else errors(*failures)
 
 
 ALWAYS = ("401", "403", "429", "431", "500")
@@ -185,7 +192,11 @@ def body(checks: Mapping[str, Check], required: Sequence[str], about: Mapping[st
         required: what it must have.
         about: what its parameters mean. All are allowed; unknown ones are the provider's to judge.
     """
-    schema = schema_of(checks, required)
+    return described(schema_of(checks, required), about)
+
+
+def described(schema: Schema, about: Mapping[str, str]) -> Schema:
+    """Return `schema` with what its properties mean, which come in the order of `about`."""
     properties = {
         name: {**schema["properties"].get(name, or_null({})), "description": text}
         for name, text in about.items()
@@ -200,9 +211,17 @@ def body(checks: Mapping[str, Check], required: Sequence[str], about: Mapping[st
 
 
 def asking(
-    name: str, summary: str, description: str, tag: str, *, schema: Schema, examples: Json, ok: Json
+    name: str,
+    summary: str,
+    description: str,
+    tag: str,
+    *,
+    schema: Schema,
+    examples: Json,
+    ok: Json,
+    failures: Json | None = None,
 ) -> Json:
-    """Return the description of a POST that asks a provider.
+    """Return the description of a POST of JSON.
 
     Args:
         name: its identifier, for programs that are made from the description.
@@ -212,6 +231,7 @@ def asking(
         schema: of its body.
         examples: of its body.
         ok: the response 200.
+        failures: its errors, where they are not those of OpenAI's protocol.
     """
     content = {"application/json": {"schema": schema, "examples": examples}}
     return {
@@ -222,7 +242,7 @@ def asking(
             "tags": [tag],
             "parameters": [ref("parameters", "RequestId")],
             "requestBody": {"required": True, "content": content},
-            "responses": {"200": ok, **errors(*ASKING)},
+            "responses": {"200": ok, **(failures or errors(*ASKING))},
         }
     }
 
@@ -233,7 +253,7 @@ def reading(
     tag: str,
     *,
     ok: Json,
-    failures: Sequence[str] = ALWAYS,
+    failures: Sequence[str] | Json = ALWAYS,
     parameters: Sequence[Json] = (),
     needs_token: bool = True,
 ) -> Json:
@@ -244,7 +264,7 @@ def reading(
         summary: what it does, in a few words.
         tag: the group it belongs to.
         ok: the response 200.
-        failures: the statuses of its errors.
+        failures: the statuses of its errors, or the errors where they are not OpenAI's.
         parameters: what it takes.
         needs_token: whether private mode asks for a token here.
     """
@@ -253,6 +273,6 @@ def reading(
         "summary": summary,
         "tags": [tag],
         "parameters": [*parameters, ref("parameters", "RequestId")],
-        "responses": {"200": ok, **errors(*failures)},
+        "responses": {"200": ok, **_errors(failures)},
     }
     return {"get": described | ({} if needs_token else {"security": OPEN})}

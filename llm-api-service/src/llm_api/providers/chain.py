@@ -61,6 +61,10 @@ class Chain:
                 models[alias] = first.name
         return list(models.items())
 
+    def models_of(self, provider: str) -> tuple[str, ...]:
+        """Return the models that `provider` may be asked for; none if there is no such provider."""
+        return next((link.provider.models for link in self.links if link.name == provider), ())
+
     def has(self, model: str) -> bool:
         """Return whether some provider may be asked for `model`."""
         return self._first_with(self._aliases.get(model, model)) is not None

@@ -88,6 +88,10 @@ class Pool:
         """Return the models that can be asked for, each with its first provider, in order."""
         return self._chain.models()
 
+    def models_of(self, provider: str) -> tuple[str, ...]:
+        """Return the models that `provider` may be asked for; none if there is no such provider."""
+        return self._chain.models_of(provider)
+
     async def statuses(self) -> list[ProviderStatus]:
         """Return how the providers do, in their order, and then those that are left out."""
         gone = self._way_out.gone

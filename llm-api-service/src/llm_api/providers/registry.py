@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from llm_api.config import ConfigError, ProviderConfig
+from llm_api.config import NAME, ConfigError, ProviderConfig
 from llm_api.operations import DEFAULT_MODELS, Operation
 from llm_api.providers import g4f
 from llm_api.providers.base import Provider
@@ -16,11 +16,10 @@ from llm_api.providers.link import Link
 from llm_api.providers.openai import OpenAIProvider
 from llm_api.providers.over_chat import CompletionsOverChat
 from llm_api.providers.way_out import WayOut
-from llm_api.settings import Settings
+from llm_api.settings import Settings, provider_names
 
 logger = logging.getLogger(__name__)
 
-AUTO = "auto"
 # g4f's class You cannot work in the pinned version, and was the default of what this replaces.
 DEPRECATED_AUTO = "you"
 NO_THIRD_PARTIES = "third parties are off (THIRD_PARTIES)"
@@ -72,22 +71,39 @@ def chosen(settings: Settings) -> list[ProviderConfig]:
     Raises:
         ConfigError: it names one that is not configured.
     """
-    wanted = [name.strip() for name in settings.provider.split(",") if name.strip()]
-    if [name.lower() for name in wanted] == [DEPRECATED_AUTO]:
+    if not (text := settings.provider.strip(" ,")):
+        raise ConfigError("PROVIDER names no provider: use Auto")
+    if text.lower() == DEPRECATED_AUTO:
         logger.warning("PROVIDER=You is deprecated and means Auto: set PROVIDER=Auto")
-        wanted = [AUTO]
-    if [name.lower() for name in wanted] == [AUTO]:
+    if not (names := provider_names(text)):
         return list(settings.providers)
     by_name = {provider.name: provider for provider in settings.providers}
-    for name in wanted:
+    for name in names:
         if name not in by_name:
             raise ConfigError(
                 f"PROVIDER={settings.provider} names {name}, which is not configured: "
                 f"use Auto, or some of {', '.join(by_name)}"
             )
-    if not wanted:
-        raise ConfigError("PROVIDER names no provider: use Auto")
-    return [by_name[name] for name in dict.fromkeys(wanted)]
+    return [by_name[name] for name in dict.fromkeys(names)]
+
+
+def with_named_classes(settings: Settings) -> Settings:
+    """Return `settings` with the g4f classes that `provider` names and the list does not have.
+
+    Free-GPT4-WEB-API took the name of any class.
+    """
+    known = {provider.name for provider in settings.providers}
+    added = []
+    for name in provider_names(settings.provider):
+        if name in known or not NAME.fullmatch(name):
+            continue
+        try:
+            g4f.load_class(name)
+        except g4f.UnknownClassError:
+            continue
+        logger.warning("PROVIDER names a third party of g4f, which sees the prompts: %s", name)
+        added.append(ProviderConfig(name=name, adapter="g4f"))
+    return replace(settings, providers=(*added, *settings.providers)) if added else settings
 
 
 def plan(settings: Settings, egress_proxy: str = "") -> Plan:

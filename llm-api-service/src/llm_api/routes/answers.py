@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -9,6 +10,7 @@ from flask import Response, after_this_request, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from llm_api.bridge import Stream
+from llm_api.errors import ApiError
 from llm_api.operations import Request
 from llm_api.providers import sse
 from llm_api.providers.base import RefusedError, Routed
@@ -54,6 +56,14 @@ def _name(provider: str) -> None:
     def tell(response: Response) -> Response:
         response.headers["X-Provider"] = provider
         return response
+
+
+def error_of(refusal: RefusedError) -> ApiError:
+    """Return what the provider says about the request that it refused."""
+    error = json.loads(refusal.body)["error"]
+    said = {name: value for name, value in error.items() if isinstance(value, str)}
+    message = said.get("message", "The provider refused the request.")
+    return ApiError(refusal.status, message, code=said.get("code"), param=said.get("param"))
 
 
 def relay(asked: Request) -> Response:

@@ -16,9 +16,11 @@ PREFIX = "/v1/messages"
 blueprint = Blueprint("messages", __name__, url_prefix=PREFIX)
 
 
-def error(status: int, message: str) -> dict[str, Any]:
-    """Return the body of an error in Anthropic's shape."""
-    return anthropic.error_body(status, message, g.request_id)
+def error(status: int, message: str) -> Response:
+    """Return the answer to an error in Anthropic's shape."""
+    response = jsonify(anthropic.error_body(status, message, g.request_id))
+    response.status_code = status
+    return response
 
 
 @blueprint.after_app_request

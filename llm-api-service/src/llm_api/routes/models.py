@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 
 from llm_api.errors import ApiError
 from llm_api.service import current_service
+from llm_api.settings import provider_names
 
 blueprint = Blueprint("models", __name__)
+
+# What the old protocol has for a provider of which nothing is known.
+ANY_MODEL = "default"
 
 
 @blueprint.get("/v1/models")
@@ -36,8 +40,11 @@ def providers() -> dict[str, Any]:
 
 @blueprint.get("/models")
 def legacy_models() -> Response:
-    """List the models' names, as Free-GPT4-WEB-API does."""
-    return jsonify([model for model, _ in current_service().models()])
+    """List the names of the models, all or those of a provider, as Free-GPT4-WEB-API does."""
+    service, provider = current_service(), request.args.get("provider", "")
+    if not provider_names(provider):
+        return jsonify([model for model, _ in service.models()])
+    return jsonify(service.models_of(provider) or [ANY_MODEL])
 
 
 def _model(name: str, provider: str) -> dict[str, Any]:

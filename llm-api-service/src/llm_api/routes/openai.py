@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 from llm_api import chat_request
 from llm_api.other_requests import parse_completion, parse_embeddings, parse_images
 from llm_api.routes.answers import read_body, relay
-from llm_api.service import current_service
+from llm_api.service import current_settings
 
 blueprint = Blueprint("openai", __name__, url_prefix="/v1")
 
@@ -15,7 +15,7 @@ blueprint = Blueprint("openai", __name__, url_prefix="/v1")
 @blueprint.post("/chat/completions")
 def chat_completions() -> Response:
     """Answer a chat."""
-    settings = current_service().settings
+    settings = current_settings()
     asked = chat_request.parse(
         read_body(), model=settings.model, system_prompt=settings.system_prompt
     )
@@ -25,7 +25,7 @@ def chat_completions() -> Response:
 @blueprint.post("/completions")
 def completions() -> Response:
     """Continue a text."""
-    settings = current_service().settings
+    settings = current_settings()
     asked = parse_completion(
         read_body(), model=settings.model, system_prompt=settings.system_prompt
     )

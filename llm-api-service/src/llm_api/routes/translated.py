@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -17,8 +16,8 @@ from llm_api.bridge import Stream
 from llm_api.dialects.chunks import Alive, Item, Reader
 from llm_api.errors import ApiError
 from llm_api.providers.base import RefusedError
-from llm_api.routes.answers import ask, respond_events
-from llm_api.service import current_service
+from llm_api.routes.answers import ask, error_of, respond_events
+from llm_api.service import current_settings
 
 PARAMETER = re.compile(r"\w+")
 
@@ -53,27 +52,20 @@ def ask_chat(chat: Mapping[str, Any], names: Mapping[str, str]) -> Stream:
         try:
             return _ask(chat)
         except RefusedError as refusal:
-            refused = _error(refusal)
+            refused = error_of(refusal)
             if not _wants_other_limit(refused):
                 raise refused from refusal
             others = {name: value for name, value in chat.items() if name != "max_tokens"}
             return _ask({**others, "max_completion_tokens": chat["max_tokens"]})
     except RefusedError as refusal:
-        raise _renamed(_error(refusal), names) from refusal
+        raise _renamed(error_of(refusal), names) from refusal
     except ApiError as error:
         raise _renamed(error, names) from error
 
 
 def _ask(chat: Mapping[str, Any]) -> Stream:
-    now = current_service().settings
+    now = current_settings()
     return ask(chat_request.from_body(chat, model=now.model, system_prompt=now.system_prompt))
-
-
-def _error(refusal: RefusedError) -> ApiError:
-    error = json.loads(refusal.body)["error"]
-    said = {name: value for name, value in error.items() if isinstance(value, str)}
-    message = said.get("message", "The provider refused the request.")
-    return ApiError(refusal.status, message, code=said.get("code"), param=said.get("param"))
 
 
 def _wants_other_limit(refused: ApiError) -> bool:
