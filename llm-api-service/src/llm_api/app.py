@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from llm_api import access, access_log, errors, header_limit, request_id
+from llm_api import access, access_log, errors, header_limit, pages, request_id
 from llm_api.config import Config
 from llm_api.routes import description, health, legacy, messages, models, openai, responses
 from llm_api.service import EXTENSION, Service
@@ -27,4 +27,5 @@ def create_app(config: Config) -> Flask:
     access.register(app)
     for module in (description, health, models, openai, responses, messages, legacy):
         app.register_blueprint(module.blueprint)
+    pages.register(app)
     return app

@@ -22,12 +22,17 @@ class Caller:
     @property
     def owner(self) -> str:
         """Whose history it is. Anonymous callers have none, so that they share none."""
-        return f"token:{self.token.id}" if self.token else ""
+        return owner_of(self.token.id) if self.token else ""
 
     @property
     def allowed(self) -> Allowed:
         """What may be asked, and whom."""
         return Allowed(self.token.models, self.token.providers) if self.token else EVERYTHING
+
+
+def owner_of(token_id: int) -> str:
+    """Return whose the history of a token's callers is."""
+    return f"token:{token_id}"
 
 
 ANONYMOUS = Caller()
