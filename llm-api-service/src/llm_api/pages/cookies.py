@@ -80,15 +80,26 @@ def _read(data: bytes) -> dict[str, dict[str, str]]:
         raise InputError("must be JSON") from None
     if isinstance(entries, dict) and isinstance(entries.get("cookies"), list):
         entries = entries["cookies"]
-    if isinstance(entries, dict) and all(isinstance(names, dict) for names in entries.values()):
-        return entries
+    if isinstance(entries, list):
+        entries = _by_domain(entries)
+    if not isinstance(entries, dict) or not entries:
+        raise InputError(FORMATS)
+    if not all(isinstance(names, dict) for names in entries.values()):
+        raise InputError(FORMATS)
+    return entries
+
+
+def _by_domain(entries: list[Any]) -> dict[str, dict[str, str]]:
+    """Return the cookies of a list as browsers have them.
+
+    Raises:
+        InputError: one is no cookie.
+    """
     domains: dict[str, dict[str, str]] = {}
-    for entry in entries if isinstance(entries, list) else ():
+    for entry in entries:
         parts: list[Any] = [entry.get(part) for part in PARTS] if isinstance(entry, dict) else []
         if not parts or not all(isinstance(part, str) for part in parts):
             raise InputError(FORMATS)
         domain, name, value = parts
         domains.setdefault(domain, {})[name] = value
-    if not domains:
-        raise InputError(FORMATS)
     return domains

@@ -14,7 +14,9 @@ from llm_api.settings import LONGEST_TEXT, Settings, SettingsError, parse_change
 
 Choices = Sequence[tuple[str, str]]
 Typed = MultiDict[str, str]
-MOST_DIGITS = 15
+MOST = 2**31 - 1
+# More make no number that fits anywhere.
+DIGITS = 20
 
 
 class InputError(ValueError):
@@ -154,9 +156,21 @@ def a_list(name: str, label: str, hint: str = "", **more: Any) -> Field:
     return Field(name, label, "area", hint, read=lines, show="\n".join, **more)
 
 
-def a_number(name: str, label: str, hint: str = "", *, whole: bool = True) -> Field:
-    """Return a field for a number, which is 0 where nothing was typed."""
-    return Field(name, label, "number", hint, read=_whole if whole else _number, show="{:g}".format)
+def a_number(name: str, label: str, hint: str = "", *, most: int = MOST) -> Field:
+    """Return a field for a whole number, which is 0 where nothing was typed."""
+
+    def read(text: str) -> int:
+        text = text.strip() or "0"
+        if not text.isascii() or not text.isdigit() or len(text) > DIGITS or int(text) > most:
+            raise InputError(f"must be a whole number from 0 to {most}")
+        return int(text)
+
+    return Field(name, label, "number", hint, read=read)
+
+
+def some_seconds(name: str, label: str, hint: str = "") -> Field:
+    """Return a field for a time in seconds."""
+    return Field(name, label, "number", hint, read=_seconds, show="{:g}".format)
 
 
 def lines(text: str) -> list[str]:
@@ -197,20 +211,11 @@ def _prompt(text: str) -> str:
     return text.replace("\r\n", "\n").strip()
 
 
-def _whole(text: str) -> int:
-    text = text.strip()
-    if not text:
-        return 0
-    if not text.isascii() or not text.isdigit() or len(text) > MOST_DIGITS:
-        raise InputError("must be a whole number, not below 0")
-    return int(text)
-
-
-def _number(text: str) -> float:
+def _seconds(text: str) -> float:
     try:
-        number = float(text.strip() or 0)
+        number = float(text)
     except ValueError:
-        raise InputError("must be a number") from None
-    if not 0 <= number < math.inf:
-        raise InputError("must be a number, not below 0")
+        raise InputError("must be a number of seconds") from None
+    if not 0 < number < math.inf:
+        raise InputError("must be a number of seconds above 0")
     return number

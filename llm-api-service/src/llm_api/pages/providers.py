@@ -12,7 +12,7 @@ from werkzeug import Response
 from werkzeug.exceptions import NotFound
 
 from llm_api.operations import Operation
-from llm_api.pages.forms import Field, Form, a_list, a_number, a_switch, some_of
+from llm_api.pages.forms import Field, Form, a_list, a_number, a_switch, some_of, some_seconds
 from llm_api.provider_config import ADAPTERS, ConfigError, ProviderConfig, parse_providers
 from llm_api.providers.registry import chosen
 from llm_api.providers.status import ProviderStatus
@@ -41,10 +41,8 @@ FORM = Form(
             "None chosen: chats, or what the g4f class can.",
             [(operation.value, operation.value.capitalize()) for operation in Operation],
         ),
-        a_number(
-            "first_chunk_timeout", "Patience", "Seconds until an answer must begin.", whole=False
-        ),
-        a_number("deadline", "Deadline", "Seconds until an answer must be whole.", whole=False),
+        some_seconds("first_chunk_timeout", "Patience", "Seconds until an answer must begin."),
+        some_seconds("deadline", "Deadline", "Seconds until an answer must be whole."),
         a_number("max_concurrency", "At once", "Requests that it gets at once. 0: no limit."),
         a_number("weight", "Weight", "Its part among neighbours that have one. 0: none."),
         a_switch("via_egress", "Through the egress proxy", "Those of g4f always are."),

@@ -14,7 +14,7 @@ from llm_api.pages.text import count
 from llm_api.pages.usage import MONTH, Used, used_by_token
 from llm_api.service import current_service
 from llm_api.state import State, Token, User
-from llm_api.state.tokens import TokenError
+from llm_api.state.tokens import MOST_TOKENS, TokenError
 
 blueprint = Blueprint("tokens", __name__)
 
@@ -37,7 +37,12 @@ FORM = Form(
             ),
         ),
         a_number("requests_per_minute", "Requests a minute", "0: no limit."),
-        a_number("tokens_per_day", "LLM tokens a day", "0: no limit. Days are those of UTC."),
+        a_number(
+            "tokens_per_day",
+            "LLM tokens a day",
+            "0: no limit. Days are those of UTC.",
+            most=MOST_TOKENS,
+        ),
         a_list("models", "Models", "What it may ask for, one a line. Empty: everything."),
         some_of("providers", "Providers", "Whom it may ask. None chosen: everybody."),
     )
@@ -71,8 +76,7 @@ def create() -> Response:
         try:
             token, secret = current_service().state.tokens.create(expires=expires, **values)
         except TokenError as error:
-            name, _, message = str(error).partition(" ")
-            errors[name if name in values else "tokens_per_day"] = message
+            errors["name"] = str(error).removeprefix("name ")
         else:
             return make_response(
                 render_template("pages/token.html", token=token, secret_text=secret)
