@@ -71,11 +71,11 @@ def test_the_page_shows_how_they_are_doing(
 ) -> None:
     statuses = [
         ProviderStatus("first", "openai", "failing", ("m",), 3, 1234, 0.9999, 0.25, "<b>", 0.0),
-        ProviderStatus("second", "openai", "offline", ("m",), 0, 0, None, None, "", None),
+        ProviderStatus("second", "openai", "off", ("m",), 0, 0, None, None, "not used", None),
     ]
     monkeypatch.setattr(browser.service, "providers", lambda: statuses, raising=False)
     page = browser.get("/settings/providers").text
-    for text in ("failing", "offline", "1\u202f234", "99.9\u202f%", "250\u202fms", "&lt;b&gt;"):
+    for text in ("failing", "not used", "1\u202f234", "99.9\u202f%", "250\u202fms", "&lt;b&gt;"):
         assert text in page
     assert "sk-first" not in page
 
@@ -101,6 +101,19 @@ def test_they_are_turned_off_and_on(browser: Browser) -> None:
     assert "One provider has to stay, and to be on." in browser.get("/settings/providers").text
     act(browser, "switch", "first")
     assert browser.service.settings.provider == "Auto"
+
+
+def test_a_change_that_leaves_nobody_for_the_default_model_is_refused(browser: Browser) -> None:
+    send(browser)
+    browser.service.state.change_settings({"model": "a"})
+    for action in ("switch", "remove"):
+        act(browser, action, "third")
+        page = browser.get("/settings/providers").text
+        assert "exists at no provider: use one of m" in page
+    assert order(browser) == ["first", "second", "third"]
+    values = values_of(browser.service.settings.providers[2]) | {"models": "b"}
+    response = send(browser, "/settings/provider?name=third", **values)
+    assert "otherwise exists at no provider" in errors(response.text)["models"]
 
 
 def test_they_are_removed(browser: Browser) -> None:

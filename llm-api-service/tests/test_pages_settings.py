@@ -17,10 +17,11 @@ from werkzeug.test import TestResponse
 from llm_api.pages.general import FORM
 from llm_api.pages.proxies import cover, uncover
 from llm_api.settings import NAMES
+from llm_api.state import StateError
 
 NASTY = "<script>alert(1)</script>\"'"
 # For each setting: what is typed, and what is kept.
-CHANGES: dict[str, tuple[str, Any]] = {
+TYPED: dict[str, tuple[str, Any]] = {
     "provider": (" first ", "first"),
     "model": ("m", "m"),
     "aliases": ("gpt-4 = m\r\n\r\ngpt-4o=m", {"gpt-4": "m", "gpt-4o": "m"}),
@@ -32,8 +33,10 @@ CHANGES: dict[str, tuple[str, Any]] = {
     "remove_sources": ("", False),
     "message_history": ("on", True),
     "legacy_statuses": ("on", True),
+    "third_parties": ("", False),
     "proxies": ("http://user:secret@proxy:3128\nsocks5://other:1080", None),
 }
+CHANGES = {name: change for name, change in TYPED.items() if name in NAMES}
 
 
 @pytest.fixture
@@ -138,6 +141,26 @@ def test_errors_are_beside_their_fields_and_nothing_is_saved(browser: Browser) -
         assert f'<a href="#{name}">' in response.text
 
 
+def test_what_no_provider_could_follow_is_refused(browser: Browser) -> None:
+    wrong = errors(save(browser, model="gone").text)
+    assert wrong == {"model": "This exists at no provider: use one of m."}
+    assert browser.service.state.snapshot.stored == {}
+
+
+def test_without_the_database_the_page_says_so(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise StateError("disk full")
+
+    monkeypatch.setattr(browser.service.state, "catch_up", broken)
+    response = browser.get("/settings")
+    assert (response.status_code, response.mimetype) == (503, "text/html")
+    assert response.headers["Retry-After"] == "5"
+    assert "cannot reach its database" in response.text
+    assert "disk full" not in response.text
+
+
 def test_a_required_field_is_not_empty(browser: Browser) -> None:
     assert errors(save(browser, keyword=" ").text) == {"keyword": "This must not be empty."}
 
@@ -217,6 +240,7 @@ def test_cookies_are_taken_from_a_file_and_never_shown(browser: Browser) -> None
         [{"domain": "x"}],
         [{"domain": "x", "name": "y", "value": 1}],
         [{"domain": "", "name": "y", "value": "z"}],
+        {"cookie": "whose"},
         {"x": {"y": 1}},
         {"x": {"y": "a\nb"}},
     ],
@@ -224,5 +248,5 @@ def test_cookies_are_taken_from_a_file_and_never_shown(browser: Browser) -> None
 def test_files_that_are_no_cookies_change_nothing(browser: Browser, content: Any) -> None:
     response = upload(browser, content)
     assert response.status_code == 422
-    assert "This must" in errors(response.text)["cookie"]
+    assert errors(response.text)["cookie"].startswith("This ")
     assert browser.service.state.snapshot.stored == {}

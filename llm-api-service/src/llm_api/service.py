@@ -58,6 +58,14 @@ class Service:
             self._loop = None
         self.state.stop()
 
+    def check(self, settings: Settings) -> None:
+        """Check that the providers could follow `settings`.
+
+        Raises:
+            ConfigError: none of them can be used, or none has the default model.
+        """
+        build(settings, self.config.egress_proxy)
+
     @property
     def settings(self) -> Settings:
         """The settings that hold now."""

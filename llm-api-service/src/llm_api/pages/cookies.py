@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
-from typing import Any
 
 from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from werkzeug import Response
 
+from llm_api.cookie_file import CookieError, parse_cookies
 from llm_api.pages.forms import InputError, check_setting
 from llm_api.service import current_service
 from llm_api.settings import SettingsError, to_stored
 
 blueprint = Blueprint("cookies", __name__)
-
-FORMATS = (
-    'must be JSON such as [{"domain": ".example.com", "name": "session", "value": "…"}], '
-    "as extensions of browsers export it"
-)
-PARTS = ("domain", "name", "value")
 
 
 @blueprint.get("/cookies")
@@ -75,31 +69,10 @@ def _read(data: bytes) -> dict[str, dict[str, str]]:
     if not data:
         raise InputError("must be chosen first")
     try:
-        entries: Any = json.loads(data)
-    except (ValueError, RecursionError):
-        raise InputError("must be JSON") from None
-    if isinstance(entries, dict) and isinstance(entries.get("cookies"), list):
-        entries = entries["cookies"]
-    if isinstance(entries, list):
-        entries = _by_domain(entries)
-    if not isinstance(entries, dict) or not entries:
-        raise InputError(FORMATS)
-    if not all(isinstance(names, dict) for names in entries.values()):
-        raise InputError(FORMATS)
-    return entries
-
-
-def _by_domain(entries: list[Any]) -> dict[str, dict[str, str]]:
-    """Return the cookies of a list as browsers have them.
-
-    Raises:
-        InputError: one is no cookie.
-    """
-    domains: dict[str, dict[str, str]] = {}
-    for entry in entries:
-        parts: list[Any] = [entry.get(part) for part in PARTS] if isinstance(entry, dict) else []
-        if not parts or not all(isinstance(part, str) for part in parts):
-            raise InputError(FORMATS)
-        domain, name, value = parts
-        domains.setdefault(domain, {})[name] = value
-    return domains
+        cookies = parse_cookies(json.loads(data))
+    except (ValueError, RecursionError) as error:
+        message = str(error) if isinstance(error, CookieError) else "must be JSON"
+        raise InputError(message) from None
+    if not cookies:
+        raise InputError("must have at least one cookie")
+    return cookies

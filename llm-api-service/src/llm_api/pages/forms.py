@@ -9,6 +9,7 @@ from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
+from llm_api.config import ConfigError
 from llm_api.service import Service
 from llm_api.settings import LONGEST_TEXT, Settings, SettingsError, parse_changes, with_changes
 
@@ -193,6 +194,20 @@ def check_setting(name: str, value: Any) -> Any:
         SettingsError: the setting cannot have it.
     """
     return parse_changes({name: value})[name]
+
+
+def check_chain(service: Service, changes: Mapping[str, Any]) -> None:
+    """Check that the providers could follow the checked `changes` of settings.
+
+    Raises:
+        SettingsError: they could not.
+    """
+    try:
+        service.check(with_changes(service.settings, changes))
+    except ConfigError as error:
+        # It begins with the variable and its value, as the deployment has them.
+        variable, _, message = str(error).partition(" ")
+        raise SettingsError(variable.partition("=")[0].lower(), message) from None
 
 
 def check_provider(settings: Settings, value: str) -> str:

@@ -12,7 +12,16 @@ from werkzeug import Response
 from werkzeug.exceptions import NotFound
 
 from llm_api.operations import Operation
-from llm_api.pages.forms import Field, Form, a_list, a_number, a_switch, some_of, some_seconds
+from llm_api.pages.forms import (
+    Field,
+    Form,
+    a_list,
+    a_number,
+    a_switch,
+    check_chain,
+    some_of,
+    some_seconds,
+)
 from llm_api.provider_config import ADAPTERS, ConfigError, ProviderConfig, parse_providers
 from llm_api.providers.registry import chosen
 from llm_api.providers.status import ProviderStatus
@@ -138,10 +147,14 @@ def change() -> Response:
     if action is None:
         raise NotFound("A provider can be moved, switched or removed.")
     new = action()
-    if new.on:
-        service.state.change_settings(new.changes(service.settings))
-    else:
-        flash("One provider has to stay, and to be on.", "bad")
+    try:
+        if not new.on:
+            flash("One provider has to stay, and to be on.", "bad")
+        elif changes := new.changes(service.settings):
+            check_chain(service, changes)
+            service.state.change_settings(changes)
+    except SettingsError as error:
+        flash(f"Not changed, because then {error}.", "bad")
     return redirect(url_for(".show"), HTTPStatus.SEE_OTHER)
 
 
@@ -179,12 +192,15 @@ def _save(service: Service, chain: Chain, old: str, entry: dict[str, Any]) -> di
     try:
         provider = parse_providers([entry], "")[0]
         changes = chain.with_provider(old, provider).changes(service.settings)
+        check_chain(service, changes)
         service.state.change_settings(changes)
     except ConfigError as error:
         # It begins with where the entry is; then comes the name of the part.
         name, _, message = str(error).partition(": ")[2].partition(" ")
         return {name: message}
     except SettingsError as error:
+        if error.field == "model":
+            return {"models": f"must have the default model, which otherwise {error.message}"}
         return {"name": error.message}
     return {}
 
