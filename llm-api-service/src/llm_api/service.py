@@ -58,14 +58,6 @@ class Service:
             self._loop = None
         self.state.stop()
 
-    def check(self, settings: Settings) -> None:
-        """Check that the providers could follow `settings`.
-
-        Raises:
-            ConfigError: none of them can be used, or none has the default model.
-        """
-        build(settings, self.config.egress_proxy)
-
     @property
     def settings(self) -> Settings:
         """The settings that hold now."""
@@ -75,6 +67,14 @@ class Service:
     def ready(self) -> bool:
         """Whether requests can be answered."""
         return self._loop is not None and self._loop.alive
+
+    def check(self, settings: Settings) -> None:
+        """Check that the providers could follow `settings`.
+
+        Raises:
+            ConfigError: none of them can be used, or none has the default model.
+        """
+        build(settings, self.config.egress_proxy)
 
     def models(self) -> list[tuple[str, str]]:
         """Return the models that can be asked for, each with its first provider."""
