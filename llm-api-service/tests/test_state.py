@@ -16,6 +16,7 @@ from llm_api.settings import Settings, SettingsError
 from llm_api.state import Snapshot, State, UsageEntry
 from llm_api.state.history import History
 from llm_api.state.passwords import is_password
+from llm_api.state.sessions import WINDOW, of_user
 from llm_api.state.tokens import TokenError, digest_of
 from llm_api.state.users import UserError
 
@@ -203,12 +204,29 @@ def test_sessions(make_state: MakeState, monkeypatch: pytest.MonkeyPatch) -> Non
     other.sessions.delete(session)
     assert one.sessions.get(session) is None
     second = one.sessions.create("admin")
-    one.sessions.delete_all("admin")
-    assert other.sessions.get(second) is None
-    third = one.sessions.create("admin")
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 13 * 3600)
-    assert other.sessions.get(third) is None
+    assert other.sessions.get(second) is None
+
+
+def test_sessions_end_with_their_password(make_state: MakeState) -> None:
+    state = make_state()
+    user, _ = state.users.create("alice")
+    gone, _ = state.users.create("bob")
+    names = ["admin", of_user(user.id), of_user(gone.id)]
+    sessions = {name: state.sessions.create(name) for name in names}
+
+    def alive() -> list[str]:
+        return [name for name in names if state.sessions.get(sessions[name])]
+
+    state.users.update(user.id, model="m")
+    assert alive() == names
+    state.users.update(user.id, password="a new password")
+    assert alive() == ["admin", of_user(gone.id)]
+    state.users.delete(gone.id)
+    assert alive() == ["admin"]
+    state.admin.set_password("hash")
+    assert alive() == []
 
 
 def test_logins_are_throttled_on_all_replicas(
@@ -216,16 +234,16 @@ def test_logins_are_throttled_on_all_replicas(
 ) -> None:
     one, other = make_state(), make_state()
     for _ in range(5):
-        assert other.sessions.login_allowed("192.0.2.1")
+        assert not other.sessions.login_wait("192.0.2.1")
         one.sessions.login_failed("192.0.2.1")
-    assert not other.sessions.login_allowed("192.0.2.1")
-    assert other.sessions.login_allowed("192.0.2.2")
+    assert 0 < other.sessions.login_wait("192.0.2.1") <= WINDOW
+    assert not other.sessions.login_wait("192.0.2.2")
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 1000)
-    assert other.sessions.login_allowed("192.0.2.1")
+    assert not other.sessions.login_wait("192.0.2.1")
     one.sessions.login_failed("192.0.2.1")
     one.sessions.login_succeeded("192.0.2.1")
-    assert one.sessions.login_allowed("192.0.2.1")
+    assert not one.sessions.login_wait("192.0.2.1")
 
 
 def test_the_secret_key_and_the_password_are_the_clusters(make_state: MakeState) -> None:

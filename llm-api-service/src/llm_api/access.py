@@ -32,7 +32,7 @@ def register(app: Flask) -> None:
     @app.before_request
     def identify() -> None:
         g.caller = ANONYMOUS
-        if request.endpoint is None or request.endpoint == "static" or request.blueprint in PUBLIC:
+        if request.endpoint is None or request.endpoint == "static" or _is_public():
             return
         service = current_service()
         token = _token(service.state.snapshot.tokens)
@@ -50,11 +50,15 @@ def register(app: Flask) -> None:
 
     @app.after_request
     def tell(response: Response) -> Response:
-        if response.status_code == 401 and request.blueprint not in PUBLIC:  # noqa: PLR2004
+        if response.status_code == 401 and not _is_public():  # noqa: PLR2004
             response.headers["WWW-Authenticate"] = "Bearer"
         for name, value in g.get("limits", {}).items():
             response.headers[f"x-ratelimit-{name}"] = value
         return response
+
+
+def _is_public() -> bool:
+    return not PUBLIC.isdisjoint(request.blueprints)
 
 
 def _token(tokens: Mapping[str, Token]) -> Token | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from flask import Flask
 
-from llm_api import access, access_log, errors, header_limit, request_id
+from llm_api import access, access_log, errors, header_limit, pages, request_id
 from llm_api.config import Config
 from llm_api.providers.registry import with_named_classes
 from llm_api.routes import (
@@ -41,4 +41,5 @@ def create_app(config: Config) -> Flask:
     protocols = (models, openai, responses, messages, legacy, generatetoken)
     for module in (description, health, *protocols):
         app.register_blueprint(module.blueprint)
+    pages.register(app)
     return app

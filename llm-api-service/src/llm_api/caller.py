@@ -23,7 +23,7 @@ class Caller:
     @property
     def owner(self) -> str:
         """Whose history it is. Anonymous callers have none, so that they share none."""
-        return f"token:{self.token.id}" if self.token else ""
+        return owner_of(self.token.id) if self.token else ""
 
     @property
     def allowed(self) -> Allowed:
@@ -43,6 +43,11 @@ class Caller:
             system_prompt=self.user.system_prompt or settings.system_prompt,
             message_history=self.user.message_history,
         )
+
+
+def owner_of(token_id: int) -> str:
+    """Return whose the history of a token's callers is."""
+    return f"token:{token_id}"
 
 
 ANONYMOUS = Caller()

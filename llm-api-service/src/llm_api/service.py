@@ -95,6 +95,14 @@ class Service:
         """Whether requests can be answered."""
         return self._loop is not None and self._loop.alive
 
+    def check(self, settings: Settings) -> None:
+        """Check that the providers could follow `settings`.
+
+        Raises:
+            ConfigError: none of them can be used, or none has the default model.
+        """
+        plan(settings, self.config.egress_proxy)
+
     def models(self) -> list[tuple[str, str]]:
         """Return the models that can be asked for, each with its first provider."""
         return self._pool.models()

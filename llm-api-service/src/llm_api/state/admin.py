@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from llm_api.state.database import Database
-from llm_api.state.schema import meta
+from llm_api.state.schema import meta, sessions
+from llm_api.state.sessions import OPERATOR
 
 PASSWORD, SECRET_KEY = "admin_password_hash", "secret_key"
 
@@ -25,13 +26,14 @@ class Admin:
         return self._get(PASSWORD)
 
     def set_password(self, password_hash: str) -> None:
-        """Replace the hash of the password."""
+        """Replace the hash of the password, and end the sessions that began with the old one."""
         statement = self._database.insert(meta).values(name=PASSWORD, value=password_hash)
         statement = statement.on_conflict_do_update(
             index_elements=[meta.c.name], set_={"value": password_hash}
         )
         with self._database.write(change=True) as connection:
             connection.execute(statement)
+            connection.execute(delete(sessions).where(sessions.c.username == OPERATOR))
 
     def begin_with_password(self, password_hash: str) -> None:
         """Set the hash of the password if there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 
@@ -11,10 +12,17 @@ from llm_api.state.database import Database
 from llm_api.state.schema import logins, sessions
 from llm_api.state.tokens import digest_of
 
+# Whose session it is, where it is not that of a virtual user.
+OPERATOR = "admin"
 LIFETIME = 12 * 3600
 # So many failures within so many seconds, and the next try has to wait for their end.
 MOST_FAILURES = 5
 WINDOW = 900
+
+
+def of_user(user_id: int) -> str:
+    """Return whose the sessions of a virtual user are."""
+    return f"user:{user_id}"
 
 
 class Sessions:
@@ -46,18 +54,17 @@ class Sessions:
         with self._database.write() as connection:
             connection.execute(delete(sessions).where(sessions.c.digest == digest_of(session)))
 
-    def delete_all(self, user: str) -> None:
-        """End all sessions of `user`, as after a new password."""
-        with self._database.write() as connection:
-            connection.execute(delete(sessions).where(sessions.c.username == user))
-
-    def login_allowed(self, key: str) -> bool:
-        """Return whether whoever has `key`, such as an address, may try to log in now."""
-        statement = select(logins.c.failures).where(
-            logins.c.digest == digest_of(key), logins.c.since > time.time() - WINDOW
+    def login_wait(self, key: str) -> int:
+        """Return the seconds until whoever has `key`, such as an address, may try to log in."""
+        now = time.time()
+        statement = select(logins.c.since).where(
+            logins.c.digest == digest_of(key),
+            logins.c.since > now - WINDOW,
+            logins.c.failures >= MOST_FAILURES,
         )
         with self._database.read() as connection:
-            return (connection.execute(statement).scalar() or 0) < MOST_FAILURES
+            since = connection.execute(statement).scalar()
+        return 0 if since is None else math.ceil(since + WINDOW - now)
 
     def login_failed(self, key: str) -> None:
         """Count a failed try."""

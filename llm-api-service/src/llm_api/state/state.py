@@ -115,6 +115,15 @@ class State:
                 logger.error("usage was lost: %s", error)  # noqa: TRY400
         self.database.close()
 
+    def catch_up(self) -> None:
+        """Take a new snapshot if another replica has changed something since the last one.
+
+        Raises:
+            StateError: the database cannot be reached.
+        """
+        if self.database.revision() != self._snapshot.revision:
+            self._refresh()
+
     def on_change(self, callback: Callable[[Snapshot], None]) -> None:
         """Call `callback` in the state's thread with each snapshot that brings a change."""
         self._callbacks.append(callback)
@@ -205,8 +214,7 @@ class State:
             self._wake.clear()
             now = time.monotonic()
             try:
-                if self.database.revision() != self._snapshot.revision:
-                    self._refresh()
+                self.catch_up()
                 if now >= write:
                     self._write_usage()
                     write = now + WRITE

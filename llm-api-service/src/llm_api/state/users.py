@@ -7,13 +7,14 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from llm_api.state.database import Database
 from llm_api.state.model import User
 from llm_api.state.passwords import hash_password
-from llm_api.state.schema import users
+from llm_api.state.schema import sessions, users
+from llm_api.state.sessions import OPERATOR, of_user
 
 USERNAME = re.compile(r"[A-Za-z0-9_]{3,50}")
 SHORTEST_PASSWORD = 8
@@ -65,12 +66,16 @@ class Users:
         """Return the user with that name."""
         return self._one(users.c.username == username)
 
+    def by_id(self, user_id: int) -> User | None:
+        """Return the user with that id."""
+        return self._one(users.c.id == user_id)
+
     def by_token(self, token_id: int) -> User | None:
         """Return the user that has the token."""
         return self._one(users.c.token_id == token_id)
 
     def update(self, user_id: int, **fields: Any) -> None:
-        """Change the user; `password` is hashed.
+        """Change the user; `password` is hashed, and ends the user's sessions.
 
         Raises:
             UserError: a value cannot be used, or is another user's.
@@ -89,14 +94,17 @@ class Users:
         try:
             with self._database.write(change=True) as connection:
                 connection.execute(update(users).where(users.c.id == user_id).values(fields))
+                if "password_hash" in fields:
+                    _end_sessions(connection, user_id)
         except IntegrityError:
             raise UserError("the username or the token is another user's") from None
         self._changed()
 
     def delete(self, user_id: int) -> None:
-        """Remove the user. Its token stays."""
+        """Remove the user, and end the user's sessions. The token stays."""
         with self._database.write(change=True) as connection:
             connection.execute(delete(users).where(users.c.id == user_id))
+            _end_sessions(connection, user_id)
         self._changed()
 
     def list(self) -> list[User]:
@@ -115,9 +123,13 @@ def as_user(row: Row[tuple[object, ...]]) -> User:
     return User(**dict(row._mapping))
 
 
+def _end_sessions(connection: Connection, user_id: int) -> None:
+    connection.execute(delete(sessions).where(sessions.c.username == of_user(user_id)))
+
+
 def _username(username: str) -> str:
-    if not USERNAME.fullmatch(username):
-        raise UserError("username must be 3 to 50 letters, digits or _")
+    if not USERNAME.fullmatch(username) or username == OPERATOR:
+        raise UserError(f"username must be 3 to 50 letters, digits or _, and not {OPERATOR}")
     return username
 
 
