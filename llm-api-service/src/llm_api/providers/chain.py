@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from http import HTTPStatus
 
 from llm_api.allowed import EVERYTHING, Allowed
@@ -86,34 +86,30 @@ class Chain:
         """
         reasons: list[str] = []
         busy = True
-        with self._in_use():
+        self._answering += 1
+        self._unused.clear()
+        try:
             for place, model in self._candidates(request, allowed):
                 link = place.link
                 if reason := self._passed_over(link):
                     reasons.append(f"{link.name}: {reason}")
                     busy = busy and reason is BUSY
                     continue
-                async with AsyncExitStack() as stack:
-                    call = stack.enter_context(link.call())
+                with link.call() as call:
                     end = asyncio.get_running_loop().time() + link.provider.config.deadline
-                    try:
-                        answer = await self._begin(stack, link, call, request, model)
-                    except ProviderError as error:
-                        reasons.append(f"{link.name}: {error}")
-                        busy = busy and error.status == HTTPStatus.TOO_MANY_REQUESTS
-                        _log("provider failed", link, model, error)
-                        continue
-                    rest = _rest(answer, end, link, call, model)
-                    yield Routed(link.name, model, Answer(answer.content_type, answer.first, rest))
-                    return
+                    async with AsyncExitStack() as stack:
+                        try:
+                            answer = await self._begin(stack, link, call, request, model)
+                        except ProviderError as error:
+                            reasons.append(f"{link.name}: {error}")
+                            busy = busy and error.status == HTTPStatus.TOO_MANY_REQUESTS
+                            _log("provider failed", link, model, error)
+                            continue
+                        rest = _rest(answer, end, link, call, model)
+                        begun = Answer(answer.content_type, answer.first, rest)
+                        yield Routed(link.name, model, begun)
+                        return
             raise _nobody("; ".join(reasons), busy=busy)
-
-    @contextmanager
-    def _in_use(self) -> Iterator[None]:
-        self._answering += 1
-        self._unused.clear()
-        try:
-            yield
         finally:
             self._answering -= 1
             if not self._answering:
