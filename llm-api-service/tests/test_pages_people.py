@@ -87,6 +87,16 @@ def test_faulty_tokens_are_not_made(browser: Browser, name: str, typed: Any) -> 
     assert browser.service.state.tokens.list() == []
 
 
+def test_what_is_not_there_is_not_found(browser: Browser) -> None:
+    for number in ("1", "9" * 30):
+        assert browser.get(f"/settings/users/{number}").status_code == 404
+    browser.service.state.tokens.create("kept")
+    for token_id in ("", "2", "9" * 30, "x"):
+        browser.post("/settings/tokens/revoke", {"id": token_id}, form_at="/settings/tokens")
+        browser.post("/settings/reset", {"name": "a\0b"}, form_at="/settings")
+    assert len(browser.service.state.tokens.list()) == 1
+
+
 def test_names_are_no_markup(browser: Browser) -> None:
     state = browser.service.state
     browser.post("/settings/tokens", TOKEN | {"name": NASTY, "models": NASTY})

@@ -241,6 +241,8 @@ def test_cookies_are_taken_from_a_file_and_never_shown(browser: Browser) -> None
         [{"domain": "x", "name": "y", "value": 1}],
         [{"domain": "", "name": "y", "value": "z"}],
         {"cookie": "whose"},
+        {"\ud800": "whose"},
+        {"\ud800": {"a": "b"}},
         {"x": {"y": 1}},
         {"x": {"y": "a\nb"}},
     ],

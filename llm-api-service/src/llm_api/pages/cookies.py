@@ -72,7 +72,8 @@ def _read(data: bytes) -> dict[str, dict[str, str]]:
         cookies = parse_cookies(json.loads(data))
     except (ValueError, RecursionError) as error:
         message = str(error) if isinstance(error, CookieError) else "must be JSON"
-        raise InputError(message) from None
+        # It may quote what no page can hold.
+        raise InputError(message.encode(errors="replace").decode()) from None
     if not cookies:
         raise InputError("must have at least one cookie")
     return cookies

@@ -165,7 +165,7 @@ def save() -> Response:
 @blueprint.post("/reset")
 def reset() -> Response:
     """Let the deployment's values of settings hold again."""
-    names = request.form.getlist("name")
+    names = [name for name in request.form.getlist("name") if name in NAMES]
     try:
         current_service().state.reset_settings(names)
         flash("What the deployment says holds again.")

@@ -88,9 +88,11 @@ def create() -> Response:
 @blueprint.post("/tokens/revoke")
 def revoke() -> Response:
     """Let a token be of no use any more."""
-    token_id = request.form.get("id", type=int)
-    if token_id and current_service().state.tokens.revoke(token_id):
-        flash("Revoked. Requests with this token are refused from now on.")
+    tokens = current_service().state.tokens
+    for token in tokens.list():
+        if str(token.id) == request.form.get("id"):
+            tokens.revoke(token.id)
+            flash("Revoked. Requests with this token are refused from now on.")
     return redirect(url_for(".show"), HTTPStatus.SEE_OTHER)
 
 
