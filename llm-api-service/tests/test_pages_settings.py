@@ -21,7 +21,7 @@ from llm_api.state import StateError
 
 NASTY = "<script>alert(1)</script>\"'"
 # For each setting: what is typed, and what is kept.
-TYPED: dict[str, tuple[str, Any]] = {
+CHANGES: dict[str, tuple[str, Any]] = {
     "provider": (" first ", "first"),
     "model": ("m", "m"),
     "aliases": ("gpt-4 = m\r\n\r\ngpt-4o=m", {"gpt-4": "m", "gpt-4o": "m"}),
@@ -36,7 +36,6 @@ TYPED: dict[str, tuple[str, Any]] = {
     "third_parties": ("", False),
     "proxies": ("http://user:secret@proxy:3128\nsocks5://other:1080", None),
 }
-CHANGES = {name: change for name, change in TYPED.items() if name in NAMES}
 
 
 @pytest.fixture

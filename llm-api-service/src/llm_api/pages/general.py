@@ -72,60 +72,65 @@ SECTIONS = (
     ),
     Section("Third parties", "The providers of g4f, which see the prompts.", THIRD_PARTIES),
 )
-FIELDS = (
-    Field(
-        "provider",
-        "Provider",
-        hint="Auto asks all providers in their order. Or name those to ask, with commas.",
-        required=True,
-    ),
-    Field(
-        "model",
-        "Model",
-        hint="For requests that name none. Empty: the first provider's default.",
-    ),
-    Field(
-        "aliases",
-        "Other names of models",
-        "area",
-        "One a line: the name that clients ask for = the model that is meant.",
-        read=_aliases,
-        show=_show_aliases,
-    ),
-    a_prompt("Put before conversations that bring none of their own."),
-    a_switch("private_mode", "Private", "Only callers with a token are answered; others get 401."),
-    a_switch(
-        "virtual_users",
-        "Virtual users",
-        "People with a name and a password of their own log in here and set their own values.",
-    ),
-    Field(
-        "keyword",
-        "Keyword",
-        hint="The parameter that has the question, as in /?text=…",
-        required=True,
-    ),
-    a_switch("file_input", "File input", "A question may be sent as a file."),
-    a_switch("remove_sources", "Remove sources", "Marks such as [^1^] are taken out of answers."),
-    a_switch(
-        "message_history",
-        "History",
-        "Each token's earlier questions and answers are sent along.",
-    ),
-    a_switch(
-        "legacy_statuses",
-        "Always 200",
-        "Errors have the status 200, as they used to. For scripts that expect it.",
-    ),
-    a_switch("third_parties", "Ask third parties", "Off: no prompt reaches them."),
-    a_list(
-        "proxies",
-        "Proxies",
-        "One a line, taken in turn: http://user:password@host:3128. "
-        "None: the cluster's own egress proxy. Passwords are kept and not shown.",
-    ),
+FORM = Form(
+    (
+        Field(
+            "provider",
+            "Provider",
+            hint="Auto asks all providers in their order. Or name those to ask, with commas.",
+            required=True,
+        ),
+        Field(
+            "model",
+            "Model",
+            hint="For requests that name none. Empty: the first provider's default.",
+        ),
+        Field(
+            "aliases",
+            "Other names of models",
+            "area",
+            "One a line: the name that clients ask for = the model that is meant.",
+            read=_aliases,
+            show=_show_aliases,
+        ),
+        a_prompt("Put before conversations that bring none of their own."),
+        a_switch(
+            "private_mode", "Private", "Only callers with a token are answered; others get 401."
+        ),
+        a_switch(
+            "virtual_users",
+            "Virtual users",
+            "People with a name and a password of their own log in here and set their own values.",
+        ),
+        Field(
+            "keyword",
+            "Keyword",
+            hint="The parameter that has the question, as in /?text=…",
+            required=True,
+        ),
+        a_switch("file_input", "File input", "A question may be sent as a file."),
+        a_switch(
+            "remove_sources", "Remove sources", "Marks such as [^1^] are taken out of answers."
+        ),
+        a_switch(
+            "message_history",
+            "History",
+            "Each token's earlier questions and answers are sent along.",
+        ),
+        a_switch(
+            "legacy_statuses",
+            "Always 200",
+            "Errors have the status 200, as they used to. For scripts that expect it.",
+        ),
+        a_switch("third_parties", "Ask third parties", "Off: no prompt reaches them."),
+        a_list(
+            "proxies",
+            "Proxies",
+            "One a line, taken in turn: http://user:password@host:3128. "
+            "None: the cluster's own egress proxy. Passwords are kept and not shown.",
+        ),
+    )
 )
-FORM = Form(tuple(field for field in FIELDS if field.name in NAMES))
 
 
 @blueprint.get("")

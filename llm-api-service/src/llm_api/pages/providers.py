@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -30,6 +30,7 @@ from llm_api.settings import AUTO, Settings, SettingsError, to_stored
 
 blueprint = Blueprint("providers", __name__)
 
+WITHOUT_KEY = "without_key"
 FORM = Form(
     (
         Field("name", "Name", hint="For g4f, the name of the class.", required=True),
@@ -41,7 +42,7 @@ FORM = Form(
         ),
         Field("base_url", "Base URL", hint="With its /v1. Not for g4f."),
         Field("api_key", "Key", "password", autocomplete="new-password"),
-        a_switch("without_key", "Forget the key"),
+        a_switch(WITHOUT_KEY, "Forget the key"),
         a_list("models", "Models", "One a line. Empty: what it lists itself."),
         Field("default_model", "Default model", hint="Empty: the first of its models."),
         some_of(
@@ -174,9 +175,9 @@ def save() -> Response:
     before = chain[old] if old else NEW
     values, errors = FORM.read(request.form)
     if not errors:
-        entry = {key: value for key, value in values.items() if key in _keys()}
-        if values["without_key"] or not entry["api_key"]:
-            entry["api_key"] = "" if values["without_key"] else before.api_key
+        entry = {key: value for key, value in values.items() if key != WITHOUT_KEY}
+        if values[WITHOUT_KEY] or not entry["api_key"]:
+            entry["api_key"] = "" if values[WITHOUT_KEY] else before.api_key
         errors = _save(service, chain, old, entry)
     if errors:
         form = _form(before).typed(request.form).with_errors(errors)
@@ -205,20 +206,15 @@ def _save(service: Service, chain: Chain, old: str, entry: dict[str, Any]) -> di
     return {}
 
 
-def _keys() -> set[str]:
-    return {item.name for item in fields(ProviderConfig)}
-
-
 def _values(provider: ProviderConfig) -> dict[str, Any]:
-    return {**to_stored(provider), "api_key": "", "without_key": False}
+    return {**to_stored(provider), "api_key": "", WITHOUT_KEY: False}
 
 
 def _form(provider: ProviderConfig) -> Form:
     """Return the form for what `provider` has."""
-    names = _keys() | ({"without_key"} if provider.api_key else set())
     hint = "One is kept, and not shown. Type another to replace it." if provider.api_key else ""
     fields_ = (replace(f, hint=hint) if f.name == "api_key" else f for f in FORM.fields)
-    return Form(tuple(field for field in fields_ if field.name in names))
+    return Form(tuple(f for f in fields_ if f.name != WITHOUT_KEY or provider.api_key))
 
 
 def _form_page(old: str, form: Form, status: HTTPStatus = HTTPStatus.OK) -> Response:
