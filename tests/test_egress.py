@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.lab.egress import LAN_SERVER, SERVER, WayOut, render, way_out
 from tests.lab.gateway import docker, wait_until
+
+ROLE = Path(__file__).parent.parent / "roles/egress"
 
 # An address by itself, and a name for part of the network.
 ALLOWED = [
@@ -197,6 +200,13 @@ def test_the_log_says_who_asked_for_which_host_and_no_more(way: WayOut) -> None:
     )
     assert (foreign["client"], foreign["replica"]) == ("10.217.0.2", "-")
     assert "canary" not in way.output()
+
+
+def test_the_health_check_passes_and_is_not_logged(way: WayOut) -> None:
+    variables = yaml.safe_load((ROLE / "vars/main.yml").read_text())
+    before = way.log()
+    docker("exec", way.name, "bash", "-c", variables["__egress_health_command"])
+    assert way.log() == before
 
 
 def test_open_connections_outlive_a_new_configuration(way: WayOut) -> None:
