@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import requests
@@ -33,17 +34,43 @@ The cluster answers at {url}/v1 (OpenAI protocol) and {url}/?text=... (Free-GPT4
       model="{model}", messages=[{{"role": "user", "content": "Hello"}}],
   ).choices[0].message.content)
 
+The administrator's first password is in {password_file} on the host.
 `make help` lists what else can be done. To scale, edit llm_api_replicas in
 inventory/group_vars/all/main.yml and run `make up` again.
 """
+
+PRIVATE = """
+The cluster runs at {url}, in private mode: it answers those who have a token. On the host,
+
+  docker exec api1 python -m llm_api.tokens create NAME
+
+makes one. The administrator's first password is in {password_file} there.
+"""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What Ansible's inventory says of the cluster."""
+
+    url: str
+    directory: str = "/opt/freegpt4"
+
+    @property
+    def password_file(self) -> str:
+        """Where the host keeps the administrator's first password."""
+        return f"{self.directory}/secrets/llm-api/admin_password"
+
+
+class PrivateError(Exception):
+    """The cluster answers nobody without a token."""
 
 
 class ChatError(Exception):
     """The cluster did not answer; the message says what to look at."""
 
 
-def url_of_inventory() -> str:
-    """Return the gateway's URL as Ansible's inventory has it.
+def cluster_of_inventory() -> Cluster:
+    """Return the cluster as Ansible's inventory has it.
 
     Raises:
         ChatError: the inventory names no host in the group `freegpt4`.
@@ -59,7 +86,8 @@ def url_of_inventory() -> str:
     local = host.get("ansible_connection") == "local"
     address = "127.0.0.1" if local else host.get("ansible_host", name)
     port = int(host.get("gateway_http_port", HTTP_PORT))
-    return f"http://{address}" if port == HTTP_PORT else f"http://{address}:{port}"
+    url = f"http://{address}" if port == HTTP_PORT else f"http://{address}:{port}"
+    return Cluster(url, host.get("cluster_directory", Cluster.directory))
 
 
 def local_model(url: str) -> str:
@@ -81,9 +109,9 @@ def chat(url: str) -> str:
     """Stream one answer to standard output and return the name of the model that gave it.
 
     Raises:
+        PrivateError: an answer takes a token.
         ChatError: no complete answer came.
     """
-    print(f"\nYou:     {QUESTION}\nCluster: ", end="", flush=True)
     body = {
         "stream": True,
         "model": local_model(url),
@@ -96,8 +124,11 @@ def chat(url: str) -> str:
     with requests.post(
         f"{url}/v1/chat/completions", json=body, stream=True, timeout=(5, 120)
     ) as response:
+        if response.status_code == requests.codes.unauthorized:
+            raise PrivateError
         if response.status_code != requests.codes.ok:
             raise ChatError(f"status {response.status_code}: {response.text.strip()[:500]}")
+        print(f"\nYou:     {QUESTION}\nCluster: ", end="", flush=True)
         for line in response.iter_lines(chunk_size=None):  # as it comes, not by the block
             if not line.startswith(b"data: "):
                 continue
@@ -122,8 +153,12 @@ def chat(url: str) -> str:
 def main() -> int:
     """Run the command and return its exit code."""
     try:
-        url = sys.argv[1].rstrip("/") if len(sys.argv) > 1 else url_of_inventory()
-        print(SUMMARY.format(url=url, model=chat(url)), end="")
+        cluster = Cluster(sys.argv[1].rstrip("/")) if len(sys.argv) > 1 else cluster_of_inventory()
+        about = {"url": cluster.url, "password_file": cluster.password_file}
+        try:
+            print(SUMMARY.format(model=chat(cluster.url), **about), end="")
+        except PrivateError:
+            print(PRIVATE.format(**about), end="")
     except (ChatError, requests.RequestException, subprocess.CalledProcessError) as error:
         print(
             f"\nThe cluster is deployed but did not answer: {error}\n"

@@ -27,6 +27,16 @@ REFUSED = {
     "cluster_internal_subnet=somewhere": ["cluster_internal_subnet somewhere", "IPv4 network"],
     '{"gateway_replicas": []}': ["gateway_replicas is empty"],
     '{"gateway_replicas": ["api1", "api1"]}': ["gateway_replicas has api1 more than once"],
+    '{"egress_allowed": [{"to": "192.168.1.300", "ports": [11434]}]}': [
+        "egress_allowed has '192.168.1.300'",
+        "ollama.lan",
+    ],
+    '{"egress_allowed": [{"to": "ollama.lan", "ports": [0]}]}': ["egress_allowed has 0 for"],
+    "egress_dns_timeout=0": ["egress_dns_timeout is 0", "from 1 to 60"],
+    "PRIVATE_MODE=true": ["PRIVATE_MODE", "set llm_api_private_mode instead"],
+    "llm_api_max_streams=0": ["llm_api_max_streams is 0", "from 1 to 10000"],
+    "llm_api_admin_password=canary": ["llm_api_admin_password must have at least 8"],
+    "llm_api_database_url=mysql://u:canary@h/n": ["llm_api_database_url must be postgresql://"],
     "gateway_limit_rate=fast": ["gateway_limit_rate has 'fast'", "10r/s"],
 }
 
@@ -51,3 +61,4 @@ def test_bad_variables_are_refused(argument: str) -> None:
         assert part in message
     assert "changed=0" in message
     assert "TASK [docker_engine" not in message
+    assert "canary" not in message

@@ -49,9 +49,10 @@ def test_readmes_are_up_to_date() -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_the_page_on_the_gateway_names_all_its_variables() -> None:
-    page = (ROOT / "docs/gateway.md").read_text()
-    assert [name for name in options_of(ROOT / "roles/gateway") if f"`{name}`" not in page] == []
+@pytest.mark.parametrize("role", ["gateway", "egress"])
+def test_the_page_on_a_role_names_all_its_variables(role: str) -> None:
+    page = (ROOT / f"docs/{role}.md").read_text()
+    assert [name for name in options_of(ROOT / "roles" / role) if f"`{name}`" not in page] == []
 
 
 def test_inventories_set_only_variables_that_exist() -> None:

@@ -134,6 +134,35 @@ def test_a_key_is_never_shown(tmp_path: Path) -> None:
     assert "canary" not in repr(config)
 
 
+SECRETS = {
+    "DATABASE_URL": "postgresql+psycopg://user:canary@host/name",
+    "SECRET_KEY": "canary" * 6,
+    "ADMIN_PASSWORD": "canary-canary",
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_may_be_in_a_file(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "secret"
+    path.write_text(f"{SECRETS[name]}\n")
+    config = load({f"{name}_FILE": str(path)})
+    assert config == load({name: SECRETS[name]})
+    assert getattr(config, name.lower()) == SECRETS[name]
+    assert "canary" not in repr(config)
+
+
+@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize(("content", "problem"), [(None, "cannot be read"), (" \n", "is empty")])
+def test_a_file_without_a_secret_is_named(
+    tmp_path: Path, name: str, content: str | None, problem: str
+) -> None:
+    path = tmp_path / "secret"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ConfigError, match=f"{name}_FILE={path} {problem}"):
+        load({f"{name}_FILE": str(path)})
+
+
 @pytest.mark.parametrize(
     ("environ", "message"),
     [

@@ -81,15 +81,20 @@ class Cluster:
             "/etc/gateway/live/nginx.conf",
         )
 
-    def get_models(self, number: int = 1) -> Counter[str]:
+    def get_models(self, number: int = 1, token: str = "") -> Counter[str]:
         """Get the list of models `number` times and return how often each replica answered.
+
+        Args:
+            number: how often.
+            token: who asks, where that matters.
 
         Raises:
             httpx.HTTPError: a request failed.
             AssertionError: the gateway's log does not show all of them.
         """
         ids = {uuid.uuid4().hex for _ in range(number)}
-        with httpx.Client(base_url=self.url, timeout=30) as client:
+        who = {"Authorization": f"Bearer {token}"} if token else {}
+        with httpx.Client(base_url=self.url, timeout=30, headers=who) as client:
             for request_id in ids:
                 client.get("/v1/models", headers={"X-Request-ID": request_id}).raise_for_status()
         answered: dict[str, str] = {}

@@ -38,6 +38,10 @@ class Neighbour:
         assert code == 0, text
         return text
 
+    def start(self, command: Sequence[str]) -> None:
+        """Run `command` in it for as long as it is there."""
+        self.container.exec_run(list(command), detach=True)
+
     @property
     def probe(self) -> Probe:
         """A probe that starts here."""

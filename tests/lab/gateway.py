@@ -15,30 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
 
-ROLE = Path(__file__).parent.parent.parent / "roles/gateway"
+from tests.lab import templates
 
 SECONDS_TO_START = 20
 
 
 def render(folder: Path, variables: Mapping[str, Any]) -> None:
     """Render every template of the gateway into `folder`."""
-    loader = DataLoader()
-    defaults: dict[str, Any] = {
-        "llm_api_replicas": 2,
-        "cluster_internal_subnet": "10.213.0.0/24",
-        "ansible_managed": "managed",
-        "ansible_facts": {},
-        "images_tags": {},
-    }
-    for path in (ROLE / "defaults/main.yml", ROLE / "vars/main.yml"):
-        defaults |= loader.load_from_file(str(path), trusted_as_template=True)
-    templar = Templar(loader=loader, variables={**defaults, **variables})
-    for template in sorted((ROLE / "templates").glob("*.j2")):
-        text = templar.template(trust_as_template(template.read_text()))
-        (folder / template.stem).write_text(text)
+    templates.render("gateway", folder, {"llm_api_replicas": 2, "ansible_facts": {}, **variables})
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,19 @@ class _Environment:
     def text(self, name: str, default: str) -> str:
         return self._environ.get(name, default)
 
+    def secret(self, name: str) -> str:
+        """Return the variable `name`, or what is in the file that `name`_FILE names."""
+        path = self.text(f"{name}_FILE", "")
+        if not path:
+            return self.text(name, "")
+        try:
+            value = Path(path).read_text().strip()
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{name}_FILE={path} cannot be read: {error}") from None
+        if not value:
+            raise ConfigError(f"{name}_FILE={path} is empty")
+        return value
+
     def number(self, name: str, default: int, low: int, high: int) -> int:
         text = self._environ.get(name) or str(default)
         if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
@@ -155,7 +168,7 @@ def _list(text: str) -> list[str]:
 
 
 def _database_url(env: _Environment) -> str:
-    url = env.text("DATABASE_URL", "") or DATABASE_URL
+    url = env.secret("DATABASE_URL") or DATABASE_URL
     # Not its value: that may hold a password.
     scheme, _, rest = url.partition("://")
     if scheme in ("postgres", "postgresql", "postgresql+psycopg") and rest:
@@ -168,13 +181,7 @@ def _database_url(env: _Environment) -> str:
 
 
 def _secret(env: _Environment, name: str, shortest: int) -> str:
-    """Return the secret in the variable `name`, or in the file that `name`_FILE names."""
-    value = env.text(name, "")
-    if path := env.text(f"{name}_FILE", ""):
-        try:
-            value = Path(path).read_text().strip()
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"{name}_FILE={path} cannot be read: {error}") from None
+    value = env.secret(name)
     if value and len(value) < shortest:
         raise ConfigError(f"{name} must have at least {shortest} characters")
     return value

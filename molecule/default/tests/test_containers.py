@@ -11,12 +11,18 @@ from testbed.cluster import Cluster
 ADDRESSES: dict[str, dict[str, str | None]] = {
     "gateway": {"external": None, "internal": "10.213.0.2"},
     "model": {"internal": "10.213.0.3"},
+    "egress": {"external": None, "internal": "10.213.0.4"},
     "api1": {"internal": "10.213.0.11"},
     "api2": {"internal": "10.213.0.12"},
 }
 
 # What a container may write to on the host.
-WRITABLE = {"gateway": ["/opt/freegpt4/logs/gateway:/var/log/gateway:rw"]}
+WRITABLE = {
+    "gateway": ["/opt/freegpt4/logs/gateway:/var/log/gateway:rw"],
+    "egress": ["/opt/freegpt4/logs/egress:/var/log/egress:rw"],
+    "api1": ["/opt/freegpt4/data/llm-api:/var/lib/llm-api:rw"],
+    "api2": ["/opt/freegpt4/data/llm-api:/var/lib/llm-api:rw"],
+}
 
 each_container = pytest.mark.parametrize("name", ADDRESSES)
 
@@ -100,7 +106,7 @@ def test_compose_shows_them(cluster: Cluster) -> None:
 @each_container
 def test_images_are_tagged_by_content(cluster: Cluster, name: str) -> None:
     image = cluster.inspect(name)["Config"]["Image"]
-    assert re.fullmatch(r"freegpt4/(gateway|llm-api|model):[0-9a-f]{12}", image)
+    assert re.fullmatch(r"freegpt4/(egress|gateway|llm-api|model):[0-9a-f]{12}", image)
 
 
 def test_networks(cluster: Cluster) -> None:

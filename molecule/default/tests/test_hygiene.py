@@ -12,6 +12,15 @@ def test_nobody_else_reads_the_configuration(host: Any) -> None:
     assert host.run("sudo -u nobody %s", command).stdout == ""
 
 
+def test_nobody_else_reads_data_and_secrets(host: Any) -> None:
+    password = host.file("/opt/freegpt4/secrets/llm-api/admin_password")
+    assert len(password.content_string) >= 24
+    assert password.mode == 0o600
+    assert host.file("/opt/freegpt4/data/llm-api/state.db").size > 0
+    for folder in ("secrets", "data"):
+        assert host.file(f"/opt/freegpt4/{folder}/llm-api").mode == 0o700
+
+
 def test_nobody_else_writes_it(host: Any) -> None:
     assert host.check_output("find /opt/freegpt4 -perm /022 -not -type l") == ""
 

@@ -1,0 +1,1 @@
+"""What the way out adds to the time until a server's first byte."""
