@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import MakeClient, provider
 from fake_upstream import FakeUpstream
 from test_openai import MESSAGES
 
-from llm_api.logs import JsonFormatter
+from llm_api.logs import JsonFormatter, RotatedFileHandler
 
 ID = "request-0001"
 
@@ -93,3 +95,23 @@ def test_odd_characters_and_exceptions_stay_on_one_ascii_line() -> None:
     assert line.isascii()
     assert "\n" not in line
     assert "two\nlines" in json.loads(line)["exception"]
+
+
+def test_a_line_waits_until_the_rotated_file_is_there_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "api1.log"
+    handler = RotatedFileHandler(str(file))
+    missing = iter([True, True, False])
+    original = logging.FileHandler._open
+
+    def in_a_folder_of_others(self: logging.FileHandler) -> Any:
+        if next(missing):
+            raise PermissionError
+        return original(self)
+
+    monkeypatch.setattr(logging.FileHandler, "_open", in_a_folder_of_others)
+    file.rename(tmp_path / "api1.log.1")
+    handler.emit(logging.LogRecord("x", logging.INFO, "", 0, "a line", None, None))
+    assert file.read_text() == "a line\n"
+    handler.close()

@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import logging.config
+import logging.handlers
+import time
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 from flask import g, has_request_context
+
+ROTATION = 1.0
+"""Seconds within which a file that was renamed is there again."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -30,6 +36,21 @@ class JsonFormatter(logging.Formatter):
             line["exception"] = self.formatException(record.exc_info)
         # In ASCII: what clients send may hold characters that no output takes.
         return json.dumps(line)
+
+
+class RotatedFileHandler(logging.handlers.WatchedFileHandler):
+    """Writes to a file that others rename and make anew; no line is lost."""
+
+    def _open(self) -> TextIOWrapper:
+        """Open the file. Where its folder is not ours, there is none for a moment of rotation."""
+        end = time.monotonic() + ROTATION
+        while True:
+            try:
+                return super()._open()
+            except PermissionError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
 
 
 def set_up(level: str, file: str = "") -> dict[str, Any]:
@@ -53,8 +74,7 @@ def _configuration(level: str, file: str) -> dict[str, Any]:
         "stdout": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout"}
     }
     if file:
-        # It sees before each line whether the file was renamed, so that rotation loses none.
-        handlers["file"] = {"class": "logging.handlers.WatchedFileHandler", "filename": file}
+        handlers["file"] = {"()": RotatedFileHandler, "filename": file}
     return {
         "version": 1,
         "disable_existing_loggers": False,
