@@ -17,11 +17,15 @@ ADDRESSES: dict[str, dict[str, str | None]] = {
 }
 
 # What a container may write to on the host.
+REPLICAS = [
+    "/opt/freegpt4/data/llm-api:/var/lib/llm-api:rw",
+    "/opt/freegpt4/logs/llm-api:/var/log/llm-api:rw",
+]
 WRITABLE = {
     "gateway": ["/opt/freegpt4/logs/gateway:/var/log/gateway:rw"],
     "egress": ["/opt/freegpt4/logs/egress:/var/log/egress:rw"],
-    "api1": ["/opt/freegpt4/data/llm-api:/var/lib/llm-api:rw"],
-    "api2": ["/opt/freegpt4/data/llm-api:/var/lib/llm-api:rw"],
+    "api1": REPLICAS,
+    "api2": REPLICAS,
 }
 
 each_container = pytest.mark.parametrize("name", ADDRESSES)
