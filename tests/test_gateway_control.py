@@ -71,7 +71,7 @@ def configuration(tmp_path: Path) -> Configuration:
     installed.mkdir()
     (installed / "upstream.conf").write_text(UPSTREAM)
     (tmp_path / "gateway").symlink_to("gateway.0")
-    return Configuration(tmp_path / "source", tmp_path / "gateway")
+    return Configuration(tmp_path / "source", tmp_path / "certificates", tmp_path / "gateway")
 
 
 def test_marks(

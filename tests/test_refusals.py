@@ -22,6 +22,7 @@ REFUSED = {
     "llm_api_log_level=LOUD": ["llm_api_log_level must be one of", "LOUD"],
     "gateway_keepalive=many": ["gateway_keepalive", "unable to convert to int"],
     "gateway_http_port=0": ["gateway_http_port is 0", "from 1 to 65535"],
+    "gateway_https_port=70000": ["gateway_https_port is 70000", "from 1 to 65535"],
     "cluster_name=CHANGE_ME": ["cluster_name still has a placeholder"],
     "cluster_internal_subnet=10.213.0.0/28": ["cluster_internal_subnet", "room for"],
     "cluster_internal_subnet=somewhere": ["cluster_internal_subnet somewhere", "IPv4 network"],
