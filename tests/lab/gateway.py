@@ -85,17 +85,27 @@ class Gateway:
 
     def serial(self, host: str) -> int | None:
         """Return the serial number of the certificate that is served for `host`, if one is."""
+        try:
+            return self.certificate(host).serial_number
+        except ssl.SSLError:
+            return None
+
+    def certificate(self, host: str) -> x509.Certificate:
+        """Return the certificate that is served for `host`.
+
+        Raises:
+            ssl.SSLError: none is.
+        """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        with socket.create_connection((self.address, 443), timeout=5) as connection:
-            try:
-                with context.wrap_socket(connection, server_hostname=host) as wrapped:
-                    certificate = wrapped.getpeercert(binary_form=True)
-            except ssl.SSLError:
-                return None
+        with (
+            socket.create_connection((self.address, 443), timeout=5) as connection,
+            context.wrap_socket(connection, server_hostname=host) as wrapped,
+        ):
+            certificate = wrapped.getpeercert(binary_form=True)
         assert certificate
-        return x509.load_der_x509_certificate(certificate).serial_number
+        return x509.load_der_x509_certificate(certificate)
 
     def raw(self, request: bytes, seconds: float = 5) -> bytes:
         """Send `request` as it is and return all that comes back."""
