@@ -332,12 +332,13 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.parent.mkdir()
     program.write_text(
         '#!/bin/sh\necho "$@" >>"$CALLS"\ncat "$4" >>"$CALLS"\n'
-        '[ ! -e "$FAIL" ] || { cat "$FAIL"; rm "$FAIL"; exit 1; }\n'
+        '[ ! -e "$FAIL" ] || { tee -a "$LOG" <"$FAIL"; rm "$FAIL"; exit 1; }\n'
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
     monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
     monkeypatch.setenv("FAIL", str(tmp_path / "fail"))
+    monkeypatch.setenv("LOG", str(tmp_path / "letsencrypt.log"))
     return tmp_path / "calls"
 
 

@@ -55,8 +55,10 @@ class Certbot:
         Raises:
             CertificateError: the authority refused, or could not be reached.
         """
+        before = self._logged()
         output, succeeded = self._run("certonly", *_certonly(order, self._webroot), order=order)
-        if not succeeded and ACCOUNT_LOST in output:
+        # certbot prints what the authority says in words, and logs by what code.
+        if not succeeded and ACCOUNT_LOST in self._logged()[len(before) :]:
             server = urlsplit(order.directory)
             shutil.rmtree(self._state / "accounts" / server.netloc, ignore_errors=True)
             output, succeeded = self._run("certonly", *_certonly(order, self._webroot), order=order)
@@ -82,6 +84,11 @@ class Certbot:
         for path in ("live", "archive"):
             shutil.rmtree(self._state / path / name, ignore_errors=True)
         (self._state / "renewal" / f"{name}.conf").unlink(missing_ok=True)
+
+    def _logged(self) -> str:
+        """Return what certbot has logged so far."""
+        path = self._logs / "letsencrypt.log"
+        return path.read_text(errors="replace") if path.exists() else ""
 
     def _run(self, verb: str, *arguments: str, order: Order) -> tuple[str, bool]:
         """Run certbot, and return what it wrote and whether it succeeded."""
