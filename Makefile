@@ -33,6 +33,10 @@ up: tools ## Deploy the cluster of the inventory, then let it answer once
 	@$(PLAYBOOK) site.yml $(ARGS)
 	@python scripts/first_chat.py $(URL)
 
+.PHONY: tls
+tls: up ## Deploy the cluster, and get a certificate: make tls DOMAIN=api.example.com EMAIL=admin@example.com
+	@$(PLAYBOOK) ssl.yml -e domain="$(DOMAIN)" -e email="$(EMAIL)" $(ARGS)
+
 .PHONY: check
 check: tools ## Show what `make up` would change, and change nothing
 	@$(PLAYBOOK) site.yml --check --diff $(ARGS)
@@ -61,6 +65,10 @@ templates: dev-tools engine ## Tests of the roles' interfaces, templates and doc
 .PHONY: molecule
 molecule: dev-tools engine ## Deploy to test hosts and prove the result
 	@tests/molecule.sh
+
+.PHONY: testssl
+testssl: dev-tools engine ## Let testssl.sh judge the gateway's TLS (three minutes)
+	@pytest tests/testssl.py
 
 .PHONY: bench
 bench: service-tools ## Speed and memory of the API service and its peers; ARGS='--only latency --systems service'

@@ -16,7 +16,7 @@ for project in . llm-api-service files/model; do
 done
 compile files/model weights.in weights.lock --no-deps --no-annotate
 compile benchmarks/peers requirements.in requirements.lock
-for checker in gixy-ng gixy-next; do
+for checker in gixy-ng gixy-next sslyze; do
     compile tests/checkers "$checker.in" "$checker.lock"
 done
 compile molecule/clients requirements.in requirements.lock --no-annotate

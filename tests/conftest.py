@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.lab.certificates import Authority
+from tests.lab.gateway import Gateway, bridge_address, gateway
+from tests.lab.replica import Replica
+
 ROOT = Path(__file__).parent.parent
+
+Start = Callable[..., tuple[Gateway, list[Replica]]]
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    """A certificate authority."""
+    return Authority()
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +49,16 @@ def gateway_image(images: dict[str, str]) -> str:
 def egress_image(images: dict[str, str]) -> str:
     """The image of the way out."""
     return images["egress"]
+
+
+@pytest.fixture
+def start(gateway_image: str, tmp_path: Path) -> Iterator[Start]:
+    """Starts a gateway with replicas; the keywords are variables of the role."""
+    with ExitStack() as stack:
+
+        def start(replicas: int = 1, **variables: Any) -> tuple[Gateway, list[Replica]]:
+            behind = [stack.enter_context(Replica(bridge_address())) for _ in range(replicas)]
+            ports = [replica.port for replica in behind]
+            return stack.enter_context(gateway(gateway_image, tmp_path, ports, variables)), behind
+
+        yield start

@@ -16,10 +16,10 @@ check yaml yamllint --strict .
 check ansible ansible-lint --nocolor -q
 check python ruff check .
 check format ruff format --check .
-check types env MYPYPATH=files/gateway mypy scripts tests benchmarks files/gateway/gateway_control
-check "types of molecule" env MYPYPATH=molecule mypy --exclude molecule/clients/ molecule
+check types env MYPYPATH=files/gateway:files/certbot mypy scripts tests benchmarks files/gateway/gateway_control files/certbot/certificate_control
+check "types of molecule" env MYPYPATH=molecule:files/gateway:files/certbot mypy --exclude molecule/clients/ molecule
 check "types of molecule/clients" env MYPYPATH=molecule/clients/tests mypy molecule/clients
-for plugin in roles/*/{lookup,filter}_plugins; do
+for plugin in roles/*/{lookup_plugins,filter_plugins,library}; do
     [ -d "$plugin" ] && check "types of $plugin" mypy "$plugin"
 done
 for service in llm-api-service files/model; do

@@ -5,36 +5,20 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.lab.gateway import Gateway, bridge_address, docker, gateway, statuses, wait_until
+from tests.conftest import Start
+from tests.lab.gateway import Gateway, bridge_address, docker, statuses, wait_until
 from tests.lab.replica import PAUSE, Replica
 
 TOKEN = "token-0123456789abcdef"
 ORIGIN = "https://chat.example.com"
-
-Start = Callable[..., tuple[Gateway, list[Replica]]]
-
-
-@pytest.fixture
-def start(gateway_image: str, tmp_path: Path) -> Iterator[Start]:
-    """Starts a gateway with replicas; the keywords are variables of the role."""
-    with ExitStack() as stack:
-
-        def start(replicas: int = 1, **variables: Any) -> tuple[Gateway, list[Replica]]:
-            behind = [stack.enter_context(Replica(bridge_address())) for _ in range(replicas)]
-            ports = [replica.port for replica in behind]
-            return stack.enter_context(gateway(gateway_image, tmp_path, ports, variables)), behind
-
-        yield start
 
 
 def at_once(number: int, request: Callable[[], httpx.Response]) -> list[httpx.Response]:

@@ -7,12 +7,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import pytest
-from gateway_control.configuration import Configuration
+from gateway_control.configuration import Configuration, ConfigurationError, Versions
 from gateway_control.judge import FLAPPING, MOST, Judge
 from gateway_control.probe import probe, probe_all
+from gateway_control.watch import HANDOVER, renew
 
 UPSTREAM = """upstream freegpt4_api {
     server api1:5500 max_fails=3 fail_timeout=30s;
@@ -71,7 +74,7 @@ def configuration(tmp_path: Path) -> Configuration:
     installed.mkdir()
     (installed / "upstream.conf").write_text(UPSTREAM)
     (tmp_path / "gateway").symlink_to("gateway.0")
-    return Configuration(tmp_path / "source", tmp_path / "gateway")
+    return Configuration(tmp_path / "source", tmp_path / "certificates", tmp_path / "gateway")
 
 
 def test_marks(
@@ -147,3 +150,55 @@ def test_probe_of_nobody() -> None:
         port = server.getsockname()[1]
     assert probe(f"127.0.0.1:{port}", "/", 1) == "Connection refused"
     assert probe_all([f"127.0.0.1:{port}"], "/", 1) == {f"127.0.0.1:{port}": "Connection refused"}
+
+
+@dataclass
+class Installation:
+    """A configuration that notes what is asked of it."""
+
+    certificates: Versions
+    installed: Versions
+    settled: bool = True
+    refuses: bool = False
+    calls: list[str] = field(default_factory=list)
+
+    def install(self) -> None:
+        self.calls.append("install")
+        if self.refuses:
+            raise ConfigurationError("no")
+        self.installed = self.certificates
+
+    def reload(self) -> None:
+        self.calls.append("reload")
+
+
+def look(installation: Installation, refused: Versions) -> Versions:
+    return renew(cast(Configuration, installation), refused)
+
+
+def test_certificates_are_installed_when_they_change() -> None:
+    installation = Installation(certificates={"a": ("1",)}, installed={})
+    assert look(installation, {}) == {}
+    assert look(installation, {}) == {}
+    assert installation.calls == ["install", "reload"]
+
+
+def test_what_nginx_refuses_is_tried_again_only_when_something_has_changed() -> None:
+    installation = Installation({"a": ("2", "1")}, {"a": ("1",)}, refuses=True)
+    refused = look(installation, {})
+    assert look(installation, refused) == refused == {"a": ("2", "1")}
+    assert installation.calls == ["install"]
+    installation.certificates = {"a": ("1",)}
+    assert look(installation, refused) == refused
+    installation.certificates, installation.refuses = {"a": ("3", "1")}, False
+    assert look(installation, refused) == {}
+    assert installation.calls == ["install", "install", "reload"]
+
+
+def test_a_redirect_follows_its_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    installation = Installation({"a": ("1",)}, {"a": ("1",)}, settled=False)
+    look(installation, {})
+    assert installation.calls == ["install", "reload"]
+    assert pauses == [HANDOVER]

@@ -45,6 +45,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"gateway_balancing": "sticky", "gateway_sticky_key": "ip"}, "cookie:NAME or header:NAME"),
     ({"gateway_security_headers": {"X-A": 'b"; return 200'}}, "gateway_security_headers has"),
     ({"gateway_worker_connections": 20000, "gateway_open_files": 16384}, "gateway_open_files is"),
+    ({"gateway_tls_hsts": -1}, "gateway_tls_hsts is -1"),
+    ({"gateway_http_port": 443}, "gateway_http_port and gateway_https_port are both 443"),
     ({"gateway_worker_processes": "many"}, "gateway_worker_processes has 'many'"),
 ]
 

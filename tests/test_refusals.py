@@ -22,6 +22,7 @@ REFUSED = {
     "llm_api_log_level=LOUD": ["llm_api_log_level must be one of", "LOUD"],
     "gateway_keepalive=many": ["gateway_keepalive", "unable to convert to int"],
     "gateway_http_port=0": ["gateway_http_port is 0", "from 1 to 65535"],
+    "gateway_https_port=70000": ["gateway_https_port is 70000", "from 1 to 65535"],
     "cluster_name=CHANGE_ME": ["cluster_name still has a placeholder"],
     "cluster_internal_subnet=10.213.0.0/28": ["cluster_internal_subnet", "room for"],
     "cluster_internal_subnet=somewhere": ["cluster_internal_subnet somewhere", "IPv4 network"],
@@ -40,10 +41,24 @@ REFUSED = {
     "gateway_limit_rate=fast": ["gateway_limit_rate has 'fast'", "10r/s"],
 }
 
+# The same for ssl.yml.
+REFUSED_FOR_TLS = {
+    "email=admin@example.com": ["No domain is given: add -e domain=api.example.com"],
+    "domain=": ["No domain is given"],
+    "domain=192.0.2.1": ["domain has '192.0.2.1', which is an IP address"],
+    "domain=*.example.com": ["a wildcard needs challenges by DNS", "certbot_dns_plugin"],
+    '{"domain": "api example.com"}': ["domain has 'api example.com', which is no host name"],
+    '{"domain": ["a.example.com", "b"]}': ["domain has 'b'", "a name without a dot"],
+    "domain=api.example.com email=admin": ["email has 'admin', which is no address"],
+    '{"certbot_certificates": [{"name": "a.example.com"}]}': ["domains"],
+    "certbot_renewal_timer=anacron": ["certbot_renewal_timer must be one of"],
+    "SSL_DOMAIN=api.example.com": ["set certbot_domains instead"],
+}
 
-def playbook(*arguments: str) -> subprocess.CompletedProcess[str]:
+
+def playbook(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["ansible-playbook", "playbooks/site.yml", *arguments],
+        ["ansible-playbook", name, *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -51,14 +66,25 @@ def playbook(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("argument", REFUSED)
-def test_bad_variables_are_refused(argument: str) -> None:
-    result = playbook("--extra-vars", argument)
+def assert_refused(name: str, argument: str, parts: list[str]) -> None:
+    """Run the playbook `name`, and expect a refusal that says all of `parts`."""
+    result = playbook(name, "--extra-vars", argument)
     assert result.returncode != 0
     # Ansible folds long lines.
     message = " ".join(result.stdout.split()) + " ".join(result.stderr.split())
-    for part in REFUSED[argument]:
+    for part in parts:
         assert part in message
     assert "changed=0" in message
     assert "TASK [docker_engine" not in message
     assert "canary" not in message
+    assert "TASK [images" not in message
+
+
+@pytest.mark.parametrize("argument", REFUSED)
+def test_bad_variables_are_refused(argument: str) -> None:
+    assert_refused("site.yml", argument, REFUSED[argument])
+
+
+@pytest.mark.parametrize("argument", REFUSED_FOR_TLS)
+def test_what_no_certificate_can_be_had_for_is_refused(argument: str) -> None:
+    assert_refused("ssl.yml", argument, REFUSED_FOR_TLS[argument])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.lab.gateway import render
+from tests.lab.certificates import Authority
+from tests.lab.gateway import complete, render
 
 GATEWAY = Path(__file__).parent.parent / "roles/gateway"
 
@@ -61,7 +63,37 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no_gzip": {"gateway_gzip": False},
     "private": {"gateway_privacy": True},
     "no_checks": {"gateway_health_interval": 0},
+    "modern_tls": {"gateway_tls_policy": "modern", "gateway_https_port": 8443},
+    "names_beside_certificates": {"gateway_server_names": ["api.example.com", "plain.example.com"]},
+    "no_redirect": {"gateway_tls_redirect": False, "gateway_server_names": ["api.example.com"]},
+    "plain_tls": {"gateway_http2": False, "gateway_http3": False},
+    "ipv6": {"gateway_ipv6": True},
 }
+
+# For which hosts there are certificates. Their names must be different for nginx.
+CERTIFICATES: dict[str, dict[str, list[str]]] = {
+    "no_certificate": {},
+    "certificates": {
+        "api.example.com": ["api.example.com", "www.example.com"],
+        "example.org": ["*.example.org", "api.example.com"],
+    },
+}
+
+# Each variant, and what there is before the first certificate.
+CASES = [*((variant, "certificates") for variant in VARIANTS), ("defaults", "no_certificate")]
+
+
+def rendered(tmp_path: Path, authority: Authority, variant: str, certificates: str) -> Path:
+    """Return a folder with the configuration of `variant` with `certificates`."""
+    folder, store = tmp_path / "live", tmp_path / "certificates"
+    folder.mkdir()
+    for name, hosts in CERTIFICATES[certificates].items():
+        authority.issue(hosts).write(store / name / "1", hosts)
+    render(folder, VARIANTS[variant])
+    complete(folder, store)
+    for path in [tmp_path, *folder.rglob("*")]:
+        path.chmod(0o755)
+    return folder
 
 
 def nginx_test(image: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -89,27 +121,32 @@ def nginx_test(image: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_nginx_accepts_what_is_rendered(variant: str, gateway_image: str, tmp_path: Path) -> None:
-    render(tmp_path, VARIANTS[variant])
-    result = nginx_test(gateway_image, tmp_path)
+@pytest.mark.parametrize(("variant", "certificates"), CASES)
+def test_nginx_accepts_what_is_rendered(
+    variant: str, certificates: str, gateway_image: str, authority: Authority, tmp_path: Path
+) -> None:
+    folder = rendered(tmp_path, authority, variant, certificates)
+    result = nginx_test(gateway_image, folder)
     assert result.returncode == 0, result.stderr
     assert "[warn]" not in result.stderr
 
 
 def test_nginx_refuses_a_time_that_is_none(gateway_image: str, tmp_path: Path) -> None:
     render(tmp_path, {"gateway_fail_timeout": "soon"})
+    complete(tmp_path, tmp_path / "none")
     result = nginx_test(gateway_image, tmp_path)
     assert result.returncode != 0
     assert "fail_timeout=soon" in result.stderr
 
 
-@pytest.mark.parametrize("names", [[], ["api.example.com"]])
-def test_ipv6_where_the_host_has_it(tmp_path: Path, names: list[str]) -> None:
-    facts = {"all_ipv6_addresses": ["2001:db8::1"]}
-    render(tmp_path, {"ansible_facts": facts, "gateway_server_names": names})
-    server = (tmp_path / "server.conf").read_text()
-    assert server.count("listen [::]:80") == server.count("listen 80") == 1 + len(names)
+@pytest.mark.parametrize("addresses", [[], ["2001:db8::1"]])
+def test_ipv6_where_the_host_has_it(tmp_path: Path, addresses: list[str]) -> None:
+    render(tmp_path, {"ansible_facts": {"all_ipv6_addresses": addresses}})
+    for name in ("server.conf", "http.conf", "https.conf"):
+        lines = re.findall(r"listen (\S+)", (tmp_path / name).read_text())
+        assert [line for line in lines if not line.startswith("[::]:")]
+        v6 = [line.removeprefix("[::]:") for line in lines if line.startswith("[::]:")]
+        assert v6 == ([line for line in lines if "[" not in line] if addresses else [])
 
 
 def test_the_upstream_is_the_one_of_the_architecture(tmp_path: Path) -> None:
@@ -124,13 +161,17 @@ def test_the_upstream_is_the_one_of_the_architecture(tmp_path: Path) -> None:
     assert "keepalive 32;" in lines
 
 
-def test_every_template_is_installed_and_included(tmp_path: Path) -> None:
+def test_every_template_is_installed_and_included(tmp_path: Path, authority: Authority) -> None:
     render(tmp_path, {})
     installed = yaml.safe_load((GATEWAY / "vars/main.yml").read_text())["__gateway_files"]
-    rendered = {path.name: path.read_text() for path in tmp_path.iterdir()}
-    assert sorted(installed) == sorted(rendered)
-    whole = "".join(rendered.values())
-    included = [name for name in rendered if name.endswith(".conf") and name != "nginx.conf"]
+    files = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert sorted(installed) == sorted(files)
+    (tmp_path / "store").mkdir()
+    authority.issue(["a.example"]).write(tmp_path / "store/a.example/1", ["a.example"])
+    complete(tmp_path, tmp_path / "store")
+    files |= {path.name: path.read_text() for path in tmp_path.glob("*.conf")}
+    whole = "".join(files.values())
+    included = [name for name in files if name.endswith(".conf") and name != "nginx.conf"]
     assert [name for name in included if f"include {name};" not in whole] == []
 
 

@@ -68,7 +68,7 @@ class Cluster:
             return False
 
     def configuration(self) -> str:
-        """Return nginx's whole configuration as the running gateway would read it now."""
+        """Return nginx's whole configuration as the running gateway reads it."""
         return self.docker(
             "exec",
             "gateway",
@@ -78,7 +78,7 @@ class Cluster:
             "-e",
             "stderr",
             "-c",
-            "/etc/gateway/live/nginx.conf",
+            "/tmp/gateway/nginx.conf",
         )
 
     def get_models(self, number: int = 1, token: str = "") -> Counter[str]:

@@ -26,6 +26,11 @@ class PlaybookRun:
 
 def run_site(*arguments: str) -> PlaybookRun:
     """Run `ansible-playbook site.yml` with `arguments` on the scenario's hosts."""
+    return run_playbook("site.yml", *arguments)
+
+
+def run_playbook(playbook: str, *arguments: str) -> PlaybookRun:
+    """Run `playbook`, a path within the project, with `arguments` on the scenario's hosts."""
     project = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
     scenario = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
     inventories = [project / "molecule/shared/inventory", scenario / "hosts.yml"]
@@ -33,7 +38,7 @@ def run_site(*arguments: str) -> PlaybookRun:
         [
             "ansible-playbook",
             *(f"--inventory={inventory}" for inventory in inventories),
-            "site.yml",
+            playbook,
             *arguments,
         ],
         cwd=project,

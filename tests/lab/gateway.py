@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import subprocess
 import time
 import uuid
@@ -15,6 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from cryptography import x509
+from gateway_control.certificates import choose
+from gateway_control.configuration import serve
+from gateway_control.hosts import secure
 
 from tests.lab import templates
 
@@ -24,6 +29,27 @@ SECONDS_TO_START = 20
 def render(folder: Path, variables: Mapping[str, Any]) -> None:
     """Render every template of the gateway into `folder`."""
     templates.render("gateway", folder, {"llm_api_replicas": 2, "ansible_facts": {}, **variables})
+
+
+def complete(folder: Path, store: Path) -> None:
+    """Add to what is rendered in `folder` what the gateway adds for the certificates in `store`."""
+    chosen = choose(store, fallback=folder)
+    serve(chosen, secure(chosen), folder)
+
+
+class At(httpx.HTTPTransport):
+    """Finds every host at one address, whose certificate has to be for the host nevertheless."""
+
+    def __init__(self, address: str, **options: Any) -> None:
+        """Send everything to `address`."""
+        super().__init__(**options)
+        self._address = address
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send `request`."""
+        request.extensions = {**request.extensions, "sni_hostname": request.url.host}
+        request.url = request.url.copy_with(host=self._address)
+        return super().handle_request(request)
 
 
 @dataclass(frozen=True)
@@ -37,6 +63,34 @@ class Gateway:
     def url(self) -> str:
         """Where clients find it."""
         return f"http://{self.address}"
+
+    def client(self, trust: ssl.SSLContext, **options: Any) -> httpx.Client:
+        """Return a client that finds every host here, by TLS if the URL says so."""
+        return httpx.Client(transport=At(self.address, verify=trust, **options))
+
+    def serial(self, host: str) -> int | None:
+        """Return the serial number of the certificate that is served for `host`, if one is."""
+        try:
+            return self.certificate(host).serial_number
+        except ssl.SSLError:
+            return None
+
+    def certificate(self, host: str) -> x509.Certificate:
+        """Return the certificate that is served for `host`.
+
+        Raises:
+            ssl.SSLError: none is.
+        """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        with (
+            socket.create_connection((self.address, 443), timeout=5) as connection,
+            context.wrap_socket(connection, server_hostname=host) as wrapped,
+        ):
+            certificate = wrapped.getpeercert(binary_form=True)
+        assert certificate
+        return x509.load_der_x509_certificate(certificate)
 
     def raw(self, request: bytes, seconds: float = 5) -> bytes:
         """Send `request` as it is and return all that comes back."""
@@ -78,19 +132,28 @@ def bridge_address() -> str:
 def gateway(
     image: str, folder: Path, ports: list[int], variables: Mapping[str, Any]
 ) -> Iterator[Gateway]:
-    """Run a gateway before the replicas at `ports` of this machine for a while."""
-    render(folder, {"gateway_replicas": [f"replica:{port}" for port in ports], **variables})
+    """Run a gateway before the replicas at `ports` of this machine for a while.
+
+    Args:
+        image: the gateway's.
+        folder: where its `live` configuration goes, its `certificates` are, and `acme` challenges.
+        ports: those of the replicas.
+        variables: of the role.
+    """
+    for name in ("live", "certificates", "acme"):
+        (folder / name).mkdir(exist_ok=True)
     folder.chmod(0o755)
+    render(
+        folder / "live", {"gateway_replicas": [f"replica:{port}" for port in ports], **variables}
+    )
     name = f"gateway-test-{uuid.uuid4().hex[:8]}"
     docker(
         *("run", "--detach", "--name", name, "--read-only", "--cap-drop=ALL"),
         *("--tmpfs=/tmp", "--tmpfs=/var/log/gateway"),
-        *(
-            "--add-host",
-            f"replica:{bridge_address()}",
-            "--volume",
-            f"{folder}:/etc/gateway/live:ro",
-        ),
+        *("--add-host", f"replica:{bridge_address()}"),
+        *("--volume", f"{folder}/live:/etc/gateway/live:ro"),
+        *("--volume", f"{folder}/certificates:/srv/certificates:ro"),
+        *("--volume", f"{folder}/acme:/srv/acme:ro"),
         image,
     )
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeps replicas that do not answer out of nginx's upstream, and reloads nginx.
+"""Tells nginx which replicas answer and which certificates there are, and reloads it.
 
 It uses only what Debian's python3-minimal has.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands: `install` and `reload` a configuration, and `watch` the replicas."""
+"""The commands: `install` and `reload` a configuration, and `watch` replicas and certificates."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from gateway_control.configuration import Configuration, ConfigurationError
 from gateway_control.watch import watch
 
 SOURCE = Path("/etc/gateway/live")
+CERTIFICATES = Path("/srv/certificates")
 TARGET = Path("/tmp/gateway")  # noqa: S108 - the container's own, and all that it may write to
 
 
@@ -18,8 +19,10 @@ def main() -> int:
     """Run a command and return 1 if nginx refused the configuration."""
     parser = argparse.ArgumentParser(prog="gateway_control", description=__doc__)
     parser.add_argument("command", choices=["install", "reload", "watch"])
-    command = parser.parse_args().command
-    configuration = Configuration(SOURCE, TARGET)
+    parser.add_argument("--source", type=Path, default=SOURCE, help="what the role has rendered")
+    arguments = parser.parse_args()
+    command = arguments.command
+    configuration = Configuration(arguments.source, CERTIFICATES, TARGET)
     try:
         if command == "watch":
             watch(configuration)

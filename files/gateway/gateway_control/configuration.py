@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The configuration that nginx reads: what the role installed, with sick replicas marked."""
+"""What nginx reads: the role's configuration, with sick replicas marked, and certificates."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Collection, Iterator
+import sys
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from gateway_control import certificates, hosts
+
+Versions = dict[str, tuple[str, ...]]
 
 _SERVER = re.compile(r"^(\s*server\s+(\S+)[^;]*?)( down)?;", re.MULTILINE)
 
@@ -47,9 +53,13 @@ class Configuration:
     while the role is about to replace its files.
     """
 
-    def __init__(self, source: Path, target: Path) -> None:
-        """Copy from the role's folder `source` to `target`, a link to a folder beside it."""
+    def __init__(self, source: Path, certificates: Path, target: Path) -> None:
+        """Copy from the role's folder `source` to `target`, a link to a folder beside it.
+
+        What is served by TLS is taken from the folder `certificates`.
+        """
         self._source = source
+        self._certificates = certificates
         self._target = target
 
     @property
@@ -72,6 +82,27 @@ class Configuration:
         )
 
     @property
+    def certificates(self) -> Versions:
+        """The versions of all certificates that there are."""
+        return certificates.versions(self._certificates)
+
+    @property
+    def installed(self) -> Versions:
+        """The versions that there were when it was installed."""
+        recorded = self._record["versions"]
+        return {name: tuple(names) for name, names in recorded.items()}
+
+    @property
+    def settled(self) -> bool:
+        """Whether HTTP leads to HTTPS for all hosts that have a certificate."""
+        return set(self._record["secure"]) == set(self._record["redirected"])
+
+    @property
+    def _record(self) -> dict[str, Any]:
+        record: dict[str, Any] = json.loads((self._target / "installed.json").read_text())
+        return record
+
+    @property
     def _upstream(self) -> Path:
         return self._target / "upstream.conf"
 
@@ -82,15 +113,24 @@ class Configuration:
             ConfigurationError: nginx refuses it. The one before stays.
         """
         with self._lock():
-            down = self.down if self._upstream.exists() else frozenset()
-            number = int(self._target.readlink().suffix[1:]) if self._target.exists() else 0
+            running = self._target.exists()
+            down = self.down if running else frozenset()
+            number = int(self._target.readlink().suffix[1:]) if running else 0
             folder = self._target.with_name(f"{self._target.name}.{1 - number}")
             folder.mkdir(exist_ok=True)
-            for old in folder.iterdir():
-                old.unlink()
+            _empty(folder)
             for path in self._source.iterdir():
                 (folder / path.name).write_bytes(path.read_bytes())
             _mark(folder / "upstream.conf", down)
+            present = self.certificates
+            chosen = certificates.choose(self._certificates, self._target / "certificates")
+            # While workers of before still accept, one of them may get the connection that follows
+            # a redirect: so a host has its certificate first and its redirect with the next time.
+            secure = hosts.secure(chosen)
+            redirected = [h for h in secure if not running or h in self._record["secure"]]
+            serve(chosen, redirected, folder)
+            record = {"versions": present, "secure": secure, "redirected": redirected}
+            (folder / "installed.json").write_text(json.dumps(record))
             _test(folder / "nginx.conf")
             link = self._target.with_name(f"{self._target.name}.link")
             link.unlink(missing_ok=True)
@@ -113,6 +153,34 @@ class Configuration:
         with self._target.with_name(f"{self._target.name}.lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def serve(
+    chosen: Sequence[certificates.Certificate], redirected: Collection[str], folder: Path
+) -> None:
+    """Add certificates, and what is answered for which host, to the configuration in `folder`."""
+    (folder / "certificates").mkdir()
+    for certificate in chosen:
+        if certificate.folder is None:
+            print(f"{certificate.name}: no version is a chain with its key", file=sys.stderr)
+            continue
+        copy = folder / "certificates" / certificate.name
+        copy.mkdir(mode=0o700)
+        for name, content in certificates.contents(certificate.folder).items():
+            (copy / name).touch(mode=0o600)
+            (copy / name).write_bytes(content)
+    wishes = hosts.Wishes.read(folder / "hosts.json")
+    (folder / "hosts.conf").write_text(hosts.named(wishes, chosen, redirected))
+    (folder / "others.conf").write_text(hosts.others(wishes, redirected))
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            _empty(path)
+            path.rmdir()
+        else:
+            path.unlink()
 
 
 def _mark(upstream: Path, down: Collection[str]) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks the replicas again and again, and tells nginx which are out."""
+"""Looks at replicas and certificates again and again, and tells nginx what has changed."""
 
 from __future__ import annotations
 
@@ -9,49 +9,88 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from gateway_control.configuration import Configuration
+from gateway_control.configuration import (
+    Configuration,
+    ConfigurationError,
+    Settings,
+    Versions,
+)
 from gateway_control.judge import Judge
 from gateway_control.probe import probe_all
 
 STATE = Path("/tmp/replicas.json")  # noqa: S108 - the container's own, and all that it may write to
 
-# While checks are off, how often to see whether they still are.
-PAUSE = 10.0
+# Seconds from one look to the next, at most.
+PAUSE = 5.0
+
+# Seconds after a reload in which workers of before may still accept connections.
+HANDOVER = 1.0
 
 
 def watch(configuration: Configuration) -> None:
-    """Check the replicas until the process ends.
+    """Look after the certificates and the replicas until the process ends.
 
     nginx's own checks see what refuses, breaks off or answers 502 and 503. These see what
     accepts requests and never answers, before more than a few have gone there.
     """
     judges: dict[str, Judge] = {}
+    refused: Versions = {}
+    due = time.monotonic()
     while True:
-        started = time.monotonic()
+        refused = renew(configuration, refused)
         settings = configuration.settings
-        known = configuration.down
         if not settings.interval:
-            if known:
+            if configuration.down:
                 configuration.mark([])
-            time.sleep(PAUSE)
-            continue
-        judges = {
-            server: judges.get(server)
-            or Judge(settings.fails, settings.passes, healthy=server not in known)
-            for server in configuration.servers
-        }
-        for server, failure in probe_all(judges, settings.path, settings.timeout).items():
-            before = judges[server].healthy
-            judges[server].hear(failure, time.time())
-            if judges[server].healthy != before:
-                print(f"{server} is {'out: ' + failure if before else 'back'}", file=sys.stderr)
-        out = {server for server, judge in judges.items() if not judge.healthy}
-        # When nobody answers, the fault may be anywhere: asking all is better than asking none.
-        down = out if len(out) < len(judges) else set()
-        if down != known:
-            configuration.mark(down)
-        _publish(judges)
-        time.sleep(max(settings.interval - (time.monotonic() - started), 0))
+            due = time.monotonic() + PAUSE
+        elif due <= time.monotonic():
+            due = time.monotonic() + settings.interval
+            judges = _check(configuration, settings, judges)
+        time.sleep(min(max(due - time.monotonic(), 0), PAUSE))
+
+
+def renew(configuration: Configuration, refused: Versions) -> Versions:
+    """Let nginx serve the certificates that there are now.
+
+    Returns:
+        What nginx has refused, which is not tried again before something has changed.
+    """
+    present = configuration.certificates
+    if present == refused or (present == configuration.installed and configuration.settled):
+        return refused
+    if not configuration.settled:
+        time.sleep(HANDOVER)
+    try:
+        configuration.install()
+        configuration.reload()
+    except ConfigurationError as error:
+        print(f"nginx goes on with the certificates it had: {error}", file=sys.stderr)
+        return present
+    return {}
+
+
+def _check(
+    configuration: Configuration, settings: Settings, before: Mapping[str, Judge]
+) -> dict[str, Judge]:
+    """Ask each replica once, and return what is thought of them."""
+    known = configuration.down
+    judges = {
+        server: before.get(server)
+        or Judge(settings.fails, settings.passes, healthy=server not in known)
+        for server in configuration.servers
+    }
+    for server, failure in probe_all(judges, settings.path, settings.timeout).items():
+        was_healthy = judges[server].healthy
+        judges[server].hear(failure, time.time())
+        if judges[server].healthy != was_healthy:
+            print(f"{server} is {'out: ' + failure if was_healthy else 'back'}", file=sys.stderr)
+    out = {server for server, judge in judges.items() if not judge.healthy}
+    # When nobody answers, the fault may be anywhere: asking all is better than asking none.
+    down = out if len(out) < len(judges) else set()
+    if down != known:
+        configuration.mark(down)
+    _publish(judges)
+    return judges
 
 
 def _publish(judges: Mapping[str, Judge]) -> None:

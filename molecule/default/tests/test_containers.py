@@ -62,7 +62,7 @@ def test_restarts_with_the_engine(cluster: Cluster, name: str) -> None:
 @each_container
 def test_only_the_gateway_is_published(cluster: Cluster, name: str) -> None:
     published = cluster.inspect(name)["HostConfig"]["PortBindings"] or {}
-    assert set(published) == ({"80/tcp"} if name == "gateway" else set())
+    assert set(published) == ({"80/tcp", "443/tcp", "443/udp"} if name == "gateway" else set())
 
 
 @each_container

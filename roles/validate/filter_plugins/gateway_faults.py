@@ -61,6 +61,8 @@ NETWORKS = ("gateway_trusted_proxies", "gateway_limit_exempt")
 CONNECTIONS = 4096
 FILES = 16384
 
+PORTS = {"http": 80, "https": 443}
+
 # The least and the most that a number may be.
 NUMBERS = {
     "gateway_replica_port": (1, 65535),
@@ -74,6 +76,7 @@ NUMBERS = {
     "gateway_limit_burst": (0, 100000),
     "gateway_limit_settings_burst": (0, 100000),
     "gateway_limit_connections": (0, 65535),
+    "gateway_tls_hsts": (0, 10 * 31536000),
     "gateway_static_max_age": (0, 31536000),
     "gateway_worker_connections": (64, 1000000),
     "gateway_open_files": (128, 1000000),
@@ -179,6 +182,9 @@ def _faults_of_combinations(variables: Mapping[str, Any]) -> Iterator[str]:
         yield "gateway_sticky_key has no effect without gateway_balancing: sticky."
     if sticky and variables.get("gateway_backups"):
         yield "gateway_backups has no effect with gateway_balancing: sticky, which nginx refuses."
+    http, https = (int(variables.get(f"gateway_{p}_port", d)) for p, d in PORTS.items())
+    if http == https:
+        yield f"gateway_http_port and gateway_https_port are both {http}: each needs its own."
     protocol = str(variables.get("gateway_proxy_protocol", False)).lower() in ("true", "yes", "1")
     if protocol and not variables.get("gateway_trusted_proxies"):
         yield "gateway_proxy_protocol needs gateway_trusted_proxies: whom is it to believe?"
