@@ -22,6 +22,9 @@ PLAYBOOK = ansible-playbook $(ASK_PASSWORD)
 
 SERVICES := llm-api-service files/model
 
+# Most tests wait for something most of the time. Those of a file share what they start.
+PARALLEL := --numprocesses 3 --dist loadfile
+
 .PHONY: help
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,11 +59,12 @@ lint: dev-tools service-tools ## Lint every file
 
 .PHONY: unit
 unit: service-tools engine ## Unit tests of the services, with coverage, on SQLite and on PostgreSQL
-	@tests/with_postgresql.sh sh -ec 'for service in $(SERVICES); do echo "== $$service"; (cd $$service && .venv/bin/pytest); done'
+	@cd llm-api-service && ../tests/with_postgresql.sh .venv/bin/pytest $(PARALLEL)
+	@cd files/model && .venv/bin/pytest
 
 .PHONY: templates
 templates: dev-tools engine ## Tests of the roles' interfaces, templates and docs
-	@pytest tests
+	@pytest tests $(PARALLEL)
 
 .PHONY: molecule
 molecule: dev-tools engine ## Deploy to test hosts and prove the result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 from collections.abc import Callable, Iterator
@@ -30,11 +31,14 @@ def authority() -> Authority:
 def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The images by name, made by the project's own role where they are missing."""
     tags = tmp_path_factory.mktemp("images") / "tags.json"
-    subprocess.run(
-        ["ansible-playbook", "tests/images.yml", "-e", f"tests_tags_file={tags}"],
-        cwd=ROOT,
-        check=True,
-    )
+    # One process after the other: the first makes them for all.
+    with (tmp_path_factory.getbasetemp().parent / "images.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(
+            ["ansible-playbook", "tests/images.yml", "-e", f"tests_tags_file={tags}"],
+            cwd=ROOT,
+            check=True,
+        )
     found: dict[str, str] = json.loads(tags.read_text())
     return found
 
