@@ -18,7 +18,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends testssl.sh
 """
 
 # What it finds in the laboratory and not in the gateway: certificates that nobody could revoke,
-# a name without records, and an OpenSSL of its own without the ciphers of some states.
+# a name without records, and an OpenSSL of its own without all old ciphers.
 OF_THE_LABORATORY = {"cert_revocation", "DNS_CAArecord", "engine_problem"}
 
 

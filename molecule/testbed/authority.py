@@ -65,7 +65,8 @@ class Authority:
         return bool(answer["Status"] == "Revoked")
 
     def resolve(self, name: str, address: str) -> None:
-        """Let `name` point to `address`."""
+        """Let `name` point to `address`, and nowhere else."""
+        self._tell("clear-a", host=f"{name}.")
         self._tell("add-a", host=f"{name}.", addresses=[address])
 
     def servfail(self, name: str, *, on: bool) -> None:

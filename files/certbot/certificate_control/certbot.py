@@ -55,6 +55,9 @@ class Certbot:
         Raises:
             CertificateError: the authority refused, or could not be reached.
         """
+        if not self.lineage(order.name).exists():
+            # Or certbot gives the new one another name, because of what is left of the old one.
+            self.delete(order.name)
         before = self._logged()
         output, succeeded = self._run("certonly", *_certonly(order, self._webroot), order=order)
         # certbot prints what the authority says in words, and logs by what code.

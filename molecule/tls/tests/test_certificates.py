@@ -396,6 +396,8 @@ def test_a_reboot_brings_it_all_back(
     client.close()
     wait_until(cluster.answers, "the gateway answers")
     assert served(cluster, door) == before
+    # Those of the tests do not restart by themselves.
+    cluster.docker("start", "api1", "api2")
     assert_up(door, authority, HOST, FURTHER)
     cluster.host.check_output("systemctl is-active cron")
 
