@@ -115,7 +115,7 @@ def _of_requests(admission: Admission) -> dict[str, str]:
 
 
 def _check_tokens(state: State, token: Token) -> None:
-    used = state.snapshot.tokens_used_today.get(token.id, 0) + state.usage.unseen(token.id)
+    used = state.usage.of_today(token.id)
     limit, reset = token.tokens_per_day, DAY - time.time() % DAY
     _note(
         {

@@ -90,5 +90,3 @@ class Snapshot:
     """By the digest of the secret, without the revoked ones."""
     users: Mapping[int, User]
     """By the id of their token."""
-    tokens_used_today: Mapping[int, int]
-    """LLM tokens by the id of the token, of all replicas, for tokens that have such a limit."""

@@ -56,7 +56,7 @@ class State:
         self.admin = Admin(self.database)
         self.admissions = Admissions(self.database)
         nothing: Mapping[Any, Any] = MappingProxyType({})
-        self._snapshot = Snapshot(0, config.settings, nothing, nothing, nothing, nothing)
+        self._snapshot = Snapshot(0, config.settings, nothing, nothing, nothing)
         self._told: Snapshot = self._snapshot
         self._callbacks: list[Callable[[Snapshot], None]] = []
         self._lock = threading.Lock()
@@ -187,7 +187,6 @@ class State:
             MappingProxyType(stored),
             MappingProxyType(by_digest),
             MappingProxyType({u.token_id: u for u in users if u.token_id is not None}),
-            self._snapshot.tokens_used_today,
         )
 
     def _settings(self, stored: Mapping[str, Any]) -> Settings:
@@ -233,12 +232,10 @@ class State:
         """Write usage, and learn what tokens with a daily limit have used."""
         tokens = self._snapshot.tokens.values()
         limited = [token.id for token in tokens if token.tokens_per_day]
-        if not limited:
+        if limited:
+            self.usage.count_today(limited)
+        else:
             self.usage.write()
-            return
-        used = MappingProxyType(dict(self.usage.used_today(limited)))
-        with self._lock:
-            self._snapshot = replace(self._snapshot, tokens_used_today=used)
 
     def _say_reachable(self, reachable: bool, error: object = None) -> None:
         if reachable == self._reachable:

@@ -29,7 +29,9 @@ class Usage:
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._sums: dict[Key, list[float]] = {}
-        # Day -> LLM tokens by token, neither written nor counted in the snapshot yet.
+        # Of (day, token): LLM tokens of all replicas that were written when `count_today` looked,
+        # and those of this process that were not.
+        self._seen: Mapping[tuple[int, int], int] = {}
         self._unseen: dict[tuple[int, int], int] = {}
 
     def note(self, entry: UsageEntry) -> None:
@@ -51,9 +53,11 @@ class Usage:
                 of_today = (now // DAY, entry.token_id)
                 self._unseen[of_today] = self._unseen.get(of_today, 0) + tokens
 
-    def unseen(self, token_id: int) -> int:
-        """Return the LLM tokens of today that `used_today` has not returned yet."""
-        return self._unseen.get((int(time.time()) // DAY, token_id), 0)
+    def of_today(self, token_id: int) -> int:
+        """Return the LLM tokens of today; those of other replicas as `count_today` found them."""
+        of_today = (int(time.time()) // DAY, token_id)
+        with self._lock:
+            return self._seen.get(of_today, 0) + self._unseen.get(of_today, 0)
 
     def _add(self, key: Key, values: Iterable[float]) -> None:
         sums = self._sums.setdefault(key, [0] * len(SUMS))
@@ -91,30 +95,30 @@ class Usage:
                         self._add(key, values)
                 raise
 
-    def used_today(self, token_ids: Iterable[int]) -> Mapping[int, int]:
-        """Write what has been noted, and return the LLM tokens of today, of all replicas.
+    def count_today(self, token_ids: Iterable[int]) -> None:
+        """Write what has been noted, and count what all replicas have written for these tokens.
 
         Raises:
             StateError: the database cannot be reached.
         """
         with self._lock:
-            seen = dict(self._unseen)
+            written = dict(self._unseen)
         self.write()
-        today = int(time.time()) // DAY * (DAY // HOUR)
+        day = int(time.time()) // DAY
         tokens = func.sum(usage.c.prompt_tokens + usage.c.completion_tokens)
         statement = (
             select(usage.c.token_id, tokens)
-            .where(usage.c.hour >= today, usage.c.token_id.in_(list(token_ids)))
+            .where(usage.c.hour >= day * (DAY // HOUR), usage.c.token_id.in_(list(token_ids)))
             .group_by(usage.c.token_id)
         )
         with self._database.read() as connection:
-            used = {row[0]: int(row[1]) for row in connection.execute(statement)}
+            seen = {(day, row[0]): int(row[1]) for row in connection.execute(statement)}
         with self._lock:
-            for key, count in seen.items():
+            self._seen = seen
+            for key, count in written.items():
                 self._unseen[key] -= count
                 if not self._unseen[key]:
                     del self._unseen[key]
-        return used
 
     def totals(self, since: float = 0) -> list[UsageTotal]:
         """Return the sums for each token, model and provider from the hour of `since` on.
