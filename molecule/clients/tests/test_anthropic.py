@@ -22,7 +22,6 @@ def test_message(client: anthropic.Anthropic, endpoint: Endpoint) -> None:
     answer = client.messages.create(
         model=endpoint.model,
         max_tokens=16,
-        temperature=0,
         messages=[{"role": "user", "content": QUESTION}],
     )
     assert answer.content[0].type == "text"
@@ -35,7 +34,6 @@ def test_streamed_message(client: anthropic.Anthropic, endpoint: Endpoint) -> No
     with client.messages.stream(
         model=endpoint.model,
         max_tokens=16,
-        temperature=0,
         system="You are a helpful assistant. Answer in English.",
         messages=[{"role": "user", "content": QUESTION}],
     ) as stream:
