@@ -6,14 +6,13 @@ from llm_api.dialects import anthropic
 from llm_api.openapi.parts import (
     ASKING,
     Json,
-    answer,
     asking,
     described,
     errors,
     json_answer,
     schema_ref,
+    whole_or_events,
 )
-from llm_api.providers import sse
 
 TAG = "Messages"
 ABOUT = "Anthropic's Messages, as a translation of a chat. Errors have Anthropic's shape, too."
@@ -119,19 +118,6 @@ _FIRST = {
     "index": 0,
     "delta": {"type": "text_delta", "text": "Paris"},
 }
-_EVENT = {
-    "type": "object",
-    "description": "One event of the stream.",
-    "required": ["event", "data"],
-    "properties": {
-        "event": {"type": "string"},
-        "data": {
-            "type": "string",
-            "contentMediaType": "application/json",
-            "contentSchema": schema_ref("MessageEvent"),
-        },
-    },
-}
 _MESSAGES = {"messages": [{"role": "user", "content": "What is the capital of France?"}]}
 _QUESTION = {"max_tokens": 64, **_MESSAGES}
 
@@ -146,17 +132,7 @@ PATHS: Json = {
             "whole": {"summary": "An answer", "value": _QUESTION},
             "stream": {"summary": "A stream", "value": {**_QUESTION, "stream": True}},
         },
-        ok=answer(
-            "The answer: whole, or a stream of `MessageEvent` where `stream` is true.",
-            {
-                "application/json": {"schema": schema_ref("Message")},
-                "text/event-stream": {
-                    "schema": _EVENT,
-                    "example": f"event: {_FIRST['type']}\n{sse.event(_FIRST).decode()}",
-                },
-            },
-            provider=True,
-        ),
+        ok=whole_or_events("Message", "MessageEvent", first=_FIRST),
         failures=errors(*ASKING, content=_FAILURES),
     ),
     "/v1/messages/count_tokens": asking(

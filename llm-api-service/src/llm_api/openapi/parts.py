@@ -7,6 +7,7 @@ from typing import Any
 
 from llm_api import header_limit
 from llm_api.checks import Check, Schema, or_null, schema_of
+from llm_api.providers import sse
 
 Json = dict[str, Any]
 
@@ -124,6 +125,36 @@ def json_answer(
     """Return the description of a response that is JSON."""
     media = {"schema": schema} | ({"example": example} if example is not None else {})
     return answer(description, {"application/json": media}, provider=provider)
+
+
+def whole_or_events(whole: str, event: str, *, first: Mapping[str, Any]) -> Json:
+    """Return the description of an answer that is whole, or a stream of events with names.
+
+    Args:
+        whole: the schema of a whole answer.
+        event: the schema of an event's data.
+        first: one of these, as an example.
+    """
+    data = {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": schema_ref(event),
+    }
+    events = {
+        "type": "object",
+        "description": "One event of the stream.",
+        "required": ["event", "data"],
+        "properties": {"event": {"type": "string"}, "data": data},
+    }
+    example = f"event: {first['type']}\n{sse.event(first).decode()}"
+    return answer(
+        f"The answer: whole, or a stream of `{event}` where `stream` is true.",
+        {
+            "application/json": {"schema": schema_ref(whole)},
+            "text/event-stream": {"schema": events, "example": example},
+        },
+        provider=True,
+    )
 
 
 # Status -> name, and what it means.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from llm_api.dialects import responses
-from llm_api.openapi.parts import Json, answer, asking, described, schema_ref
-from llm_api.providers import sse
+from llm_api.openapi.parts import Json, asking, described, schema_ref, whole_or_events
 
 TAG = "Responses"
 ABOUT = (
@@ -114,19 +113,6 @@ SCHEMAS: Json = {
 }
 
 _FIRST = {"type": "response.output_text.delta", "sequence_number": 4, "delta": "Paris"}
-_EVENT = {
-    "type": "object",
-    "description": "One event of the stream.",
-    "required": ["event", "data"],
-    "properties": {
-        "event": {"type": "string"},
-        "data": {
-            "type": "string",
-            "contentMediaType": "application/json",
-            "contentSchema": schema_ref("ResponseEvent"),
-        },
-    },
-}
 _QUESTION = {"input": "What is the capital of France?", "max_output_tokens": 64}
 
 PATHS: Json = {
@@ -141,16 +127,6 @@ PATHS: Json = {
             "whole": {"summary": "An answer", "value": _QUESTION},
             "stream": {"summary": "A stream", "value": {**_QUESTION, "stream": True}},
         },
-        ok=answer(
-            "The answer: whole, or a stream of `ResponseEvent` where `stream` is true.",
-            {
-                "application/json": {"schema": schema_ref("Response")},
-                "text/event-stream": {
-                    "schema": _EVENT,
-                    "example": f"event: {_FIRST['type']}\n{sse.event(_FIRST).decode()}",
-                },
-            },
-            provider=True,
-        ),
+        ok=whole_or_events("Response", "ResponseEvent", first=_FIRST),
     )
 }
