@@ -80,11 +80,11 @@ bench: service-tools ## Speed and memory of the API service and its peers; ARGS=
 
 .PHONY: bench-gateway
 bench-gateway: dev-tools engine ## CPU time of the gateway, against a bare nginx and Caddy
-	@python -m benchmarks.gateway $(ARGS)
+	@PYTHONPATH=files/gateway python -m benchmarks.gateway $(ARGS)
 
 .PHONY: bench-egress
 bench-egress: dev-tools engine ## What the way out adds to the time until a provider's first token
-	@python -m benchmarks.egress $(ARGS)
+	@PYTHONPATH=files/gateway python -m benchmarks.egress $(ARGS)
 
 .PHONY: docs
 docs: dev-tools ## Write the roles' READMEs anew from their argument specs
