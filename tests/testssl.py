@@ -36,9 +36,9 @@ def test_testssl_gives_an_a_plus(start: Start, tmp_path: Path, authority: Author
     ).stdout.strip()
     output = docker(
         *("run", "--rm", f"--add-host={HOST}:{door.address}"),
-        *("--volume", f"{tmp_path}:/work", image),
+        *("--volume", f"{tmp_path}:/srv", image),
         *("testssl", "--quiet", "--color", "0", "--ip", door.address, "--warnings", "off"),
-        *("--add-ca", "/work/root.pem", "--jsonfile", "/work/findings.json", f"https://{HOST}"),
+        *("--add-ca", "/srv/root.pem", "--jsonfile", "/srv/findings.json", f"https://{HOST}"),
     )
     findings = json.loads((tmp_path / "findings.json").read_text())
     grade = {finding["id"]: finding["finding"] for finding in findings}
