@@ -15,6 +15,7 @@ import pytest
 from gateway_control.configuration import Configuration, ConfigurationError, Versions
 from gateway_control.judge import FLAPPING, MOST, Judge
 from gateway_control.probe import probe, probe_all
+from gateway_control.steering import Steering
 from gateway_control.watch import HANDOVER, renew
 
 UPSTREAM = """upstream freegpt4_api {
@@ -73,6 +74,7 @@ def configuration(tmp_path: Path) -> Configuration:
     installed = tmp_path / "gateway.0"
     installed.mkdir()
     (installed / "upstream.conf").write_text(UPSTREAM)
+    (installed / "admitted.conf").write_text("")
     (tmp_path / "gateway").symlink_to("gateway.0")
     return Configuration(tmp_path / "source", tmp_path / "certificates", tmp_path / "gateway")
 
@@ -93,6 +95,66 @@ def test_marks(
     configuration.mark(set())
     assert upstream.read_text() == UPSTREAM
     assert len(reloads) == 3
+
+
+@pytest.fixture
+def rollout(
+    configuration: Configuration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Configuration:
+    """A configuration that the role has rendered and nginx reads."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "upstream.conf").write_text(UPSTREAM)
+    (source / "hosts.json").write_text('{"names": [], "redirect": true, "https_port": 443}')
+    (tmp_path / "gateway/installed.json").write_text('{"secure": []}')
+    monkeypatch.setattr("gateway_control.configuration._test", lambda _: None)
+    monkeypatch.setattr(Configuration, "reload", lambda _: None)
+    return configuration
+
+
+def test_a_rollout_adds_replicas_and_drains_others(rollout: Configuration, tmp_path: Path) -> None:
+    rollout.mark({"api2:5500"})
+    assert rollout.steer(Steering(admitted=("api3:5500",), drained=("api1:5500",)))
+    assert (tmp_path / "gateway/admitted.conf").read_text() == "server api3:5500;\n"
+    upstream = (tmp_path / "gateway/upstream.conf").read_text()
+    assert "server api1:5500 max_fails=3 fail_timeout=30s down;" in upstream
+    # What is drained is not judged; what was judged before still is.
+    assert rollout.servers == ("api2:5500", "api3:5500")
+    assert rollout.down == {"api2:5500"}
+    rollout.mark({"api3:5500"})
+    assert rollout.down == {"api3:5500"}
+    assert (tmp_path / "gateway/admitted.conf").read_text() == "server api3:5500 down;\n"
+    assert (
+        "api1:5500 max_fails=3 fail_timeout=30s down;"
+        in (tmp_path / "gateway/upstream.conf").read_text()
+    )
+
+
+def test_a_rollout_holds_through_a_new_configuration(rollout: Configuration) -> None:
+    rollout.steer(Steering(admitted=("api3:5500",)))
+    rollout.install()
+    assert rollout.servers == ("api1:5500", "api2:5500", "api3:5500")
+
+
+def test_the_end_of_a_rollout_leaves_nothing(rollout: Configuration, tmp_path: Path) -> None:
+    rollout.steer(Steering(admitted=("api3:5500",), drained=("api1:5500",)))
+    assert rollout.steer(Steering())
+    assert not rollout.steer(Steering())
+    assert (tmp_path / "gateway/upstream.conf").read_text() == UPSTREAM
+    assert (tmp_path / "gateway/admitted.conf").read_text() == ""
+
+
+def test_what_nginx_refuses_is_not_wanted_any_more(
+    rollout: Configuration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> None:
+        raise ConfigurationError("unknown host")
+
+    rollout.steer(Steering(drained=("api1:5500",)))
+    monkeypatch.setattr("gateway_control.configuration._test", refuse)
+    with pytest.raises(ConfigurationError):
+        rollout.steer(Steering(admitted=("nobody:5500",)))
+    assert rollout.steering == Steering(drained=("api1:5500",))
 
 
 @pytest.fixture

@@ -18,8 +18,9 @@ from typing import Any
 import httpx
 from cryptography import x509
 from gateway_control.certificates import choose
-from gateway_control.configuration import serve
+from gateway_control.configuration import admit, serve
 from gateway_control.hosts import secure
+from gateway_control.steering import Steering
 
 from tests.lab import templates
 
@@ -35,6 +36,7 @@ def complete(folder: Path, store: Path) -> None:
     """Add to what is rendered in `folder` what the gateway adds for the certificates in `store`."""
     chosen = choose(store, fallback=folder)
     serve(chosen, secure(chosen), folder)
+    admit(Steering(), folder)
 
 
 class At(httpx.HTTPTransport):

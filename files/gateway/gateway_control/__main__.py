@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands: `install` and `reload` a configuration, and `watch` replicas and certificates."""
+"""The commands of the gateway's container, for the roles and for whoever looks after it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from gateway_control.configuration import Configuration, ConfigurationError
+from gateway_control.steering import Steering
 from gateway_control.watch import watch
 
 SOURCE = Path("/etc/gateway/live")
@@ -17,23 +18,39 @@ TARGET = Path("/tmp/gateway")  # noqa: S108 - the container's own, and all that 
 
 def main() -> int:
     """Run a command and return 1 if nginx refused the configuration."""
-    parser = argparse.ArgumentParser(prog="gateway_control", description=__doc__)
-    parser.add_argument("command", choices=["install", "reload", "watch"])
-    parser.add_argument("--source", type=Path, default=SOURCE, help="what the role has rendered")
-    arguments = parser.parse_args()
-    command = arguments.command
+    arguments = _parser().parse_args()
     configuration = Configuration(arguments.source, CERTIFICATES, TARGET)
     try:
-        if command == "watch":
-            watch(configuration)
-        else:
-            configuration.install()
-        if command == "reload":
-            configuration.reload()
+        match arguments.command:
+            case "watch":
+                watch(configuration)
+            case "steer":
+                steering = Steering(tuple(arguments.admit), tuple(arguments.drain))
+                print("changed" if configuration.steer(steering) else "unchanged")
+            case "install":
+                configuration.install()
+            case "reload":
+                configuration.install()
+                configuration.reload()
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="gateway_control", description=__doc__)
+    parser.add_argument("--source", type=Path, default=SOURCE, help="what the role has rendered")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("install", help="let nginx test the configuration and take it over")
+    commands.add_parser("reload", help="install, and let the running nginx read it")
+    commands.add_parser("watch", help="look after replicas and certificates until the end")
+    steer = commands.add_parser(
+        "steer", help="say which replicas a rollout adds and drains; without any, it is over"
+    )
+    for option, purpose in (("--admit", "that get requests"), ("--drain", "that get nothing new")):
+        steer.add_argument(option, nargs="*", default=[], metavar="HOST:PORT", help=purpose)
+    return parser
 
 
 if __name__ == "__main__":

@@ -17,10 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from gateway_control import certificates, hosts
+from gateway_control.steering import Steering
 
 Versions = dict[str, tuple[str, ...]]
 
 _SERVER = re.compile(r"^(\s*server\s+(\S+)[^;]*?)( down)?;", re.MULTILINE)
+
+# Where the servers of the upstreams are: those of the role, and those that a rollout adds.
+UPSTREAM = "upstream.conf"
+ADMITTED = "admitted.conf"
 
 
 class ConfigurationError(Exception):
@@ -69,17 +74,21 @@ class Configuration:
 
     @property
     def servers(self) -> tuple[str, ...]:
-        """The replicas, as `host:port`."""
-        names = (match[2] for match in _SERVER.finditer(self._upstream.read_text()))
+        """The replicas that may get requests, as `host:port`."""
+        names = (match[2] for match in self._lines())
         # Each is there for each upstream.
-        return tuple(dict.fromkeys(names))
+        return tuple(name for name in dict.fromkeys(names) if name not in self.steering.drained)
 
     @property
     def down(self) -> frozenset[str]:
-        """The replicas that are marked as down."""
-        return frozenset(
-            match[2] for match in _SERVER.finditer(self._upstream.read_text()) if match[3]
-        )
+        """The replicas that are marked as down and not drained."""
+        marked = frozenset(match[2] for match in self._lines() if match[3])
+        return marked.difference(self.steering.drained)
+
+    @property
+    def steering(self) -> Steering:
+        """What a rollout wants."""
+        return Steering.read(self._steering)
 
     @property
     def certificates(self) -> Versions:
@@ -103,11 +112,18 @@ class Configuration:
         return record
 
     @property
-    def _upstream(self) -> Path:
-        return self._target / "upstream.conf"
+    def _steering(self) -> Path:
+        return self._target.with_name(f"{self._target.name}.steering")
 
-    def install(self) -> None:
+    def _lines(self) -> Iterator[re.Match[str]]:
+        for name in (UPSTREAM, ADMITTED):
+            yield from _SERVER.finditer((self._target / name).read_text())
+
+    def install(self, steering: Steering | None = None) -> None:
         """Copy the role's folder, keep what is marked, and let nginx test the result.
+
+        Args:
+            steering: what a rollout wants, if that is new.
 
         Raises:
             ConfigurationError: nginx refuses it. The one before stays.
@@ -115,13 +131,15 @@ class Configuration:
         with self._lock():
             running = self._target.exists()
             down = self.down if running else frozenset()
+            steering = steering or self.steering
             number = int(self._target.readlink().suffix[1:]) if running else 0
             folder = self._target.with_name(f"{self._target.name}.{1 - number}")
             folder.mkdir(exist_ok=True)
             _empty(folder)
             for path in self._source.iterdir():
                 (folder / path.name).write_bytes(path.read_bytes())
-            _mark(folder / "upstream.conf", down)
+            admit(steering, folder)
+            _mark(folder, down.union(steering.drained))
             present = self.certificates
             chosen = certificates.choose(self._certificates, self._target / "certificates")
             # While workers of before still accept, one of them may get the connection that follows
@@ -132,6 +150,7 @@ class Configuration:
             record = {"versions": present, "secure": secure, "redirected": redirected}
             (folder / "installed.json").write_text(json.dumps(record))
             _test(folder / "nginx.conf")
+            steering.write(self._steering)
             link = self._target.with_name(f"{self._target.name}.link")
             link.unlink(missing_ok=True)
             link.symlink_to(folder.name)
@@ -140,8 +159,20 @@ class Configuration:
     def mark(self, down: Collection[str]) -> None:
         """Mark the replicas `down`, and no others, and let nginx read it."""
         with self._lock():
-            _mark(self._upstream, down)
+            _mark(self._target, {*down, *self.steering.drained})
             self.reload()
+
+    def steer(self, steering: Steering) -> bool:
+        """Do what a rollout wants, from now on, and return whether that is anything new.
+
+        Raises:
+            ConfigurationError: nginx refuses it. What was wanted before holds.
+        """
+        if steering == self.steering:
+            return False
+        self.install(steering)
+        self.reload()
+        return True
 
     def reload(self) -> None:
         """Let nginx read its configuration again. It goes on with the old one if it cannot."""
@@ -174,6 +205,11 @@ def serve(
     (folder / "others.conf").write_text(hosts.others(wishes, redirected))
 
 
+def admit(steering: Steering, folder: Path) -> None:
+    """Add the replicas that a rollout adds to the configuration in `folder`."""
+    (folder / ADMITTED).write_text(steering.servers())
+
+
 def _empty(folder: Path) -> None:
     for path in folder.iterdir():
         if path.is_dir():
@@ -183,14 +219,15 @@ def _empty(folder: Path) -> None:
             path.unlink()
 
 
-def _mark(upstream: Path, down: Collection[str]) -> None:
-    """Write `upstream` anew with the servers `down` marked, and no others."""
-    text = _SERVER.sub(
-        lambda match: match[1] + (" down;" if match[2] in down else ";"), upstream.read_text()
-    )
-    new = upstream.with_suffix(".new")
-    new.write_text(text)
-    new.replace(upstream)
+def _mark(folder: Path, down: Collection[str]) -> None:
+    """Write the upstreams in `folder` anew with the servers `down` marked, and no others."""
+    for path in (folder / UPSTREAM, folder / ADMITTED):
+        text = _SERVER.sub(
+            lambda match: match[1] + (" down;" if match[2] in down else ";"), path.read_text()
+        )
+        new = path.with_suffix(".new")
+        new.write_text(text)
+        new.replace(path)
 
 
 def _test(path: Path) -> None:
