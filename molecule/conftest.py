@@ -32,3 +32,14 @@ def outside(container_name: str) -> Iterator[Neighbour]:
     """A machine beside the test host."""
     with neighbour(container_name) as machine:
         yield machine
+
+
+@pytest.fixture
+def report(capfd: pytest.CaptureFixture[str]) -> Any:
+    """Prints a line that is worth reading whether the test passes or not."""
+
+    def report(line: str) -> None:
+        with capfd.disabled():
+            print(f"\n  {line}", flush=True)
+
+    return report

@@ -12,11 +12,16 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from gateway_control.configuration import Configuration, ConfigurationError, Versions
+from gateway_control.configuration import (
+    HANDOVER,
+    Configuration,
+    ConfigurationError,
+    Versions,
+)
 from gateway_control.judge import FLAPPING, MOST, Judge
 from gateway_control.probe import probe, probe_all
 from gateway_control.steering import Steering
-from gateway_control.watch import HANDOVER, renew
+from gateway_control.watch import renew
 
 UPSTREAM = """upstream freegpt4_api {
     server api1:5500 max_fails=3 fail_timeout=30s;
@@ -108,6 +113,7 @@ def rollout(
     (source / "hosts.json").write_text('{"names": [], "redirect": true, "https_port": 443}')
     (tmp_path / "gateway/installed.json").write_text('{"secure": []}')
     monkeypatch.setattr("gateway_control.configuration._test", lambda _: None)
+    monkeypatch.setattr("gateway_control.configuration.HANDOVER", 0)
     monkeypatch.setattr(Configuration, "reload", lambda _: None)
     return configuration
 

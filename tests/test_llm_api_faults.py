@@ -18,6 +18,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"llm_api_admin_password": "canary"}, "llm_api_admin_password must have at least 8"),
     ({"llm_api_admin_password": "canary-canary "}, "llm_api_admin_password must have"),
     ({"llm_api_admin_password": "canary\ncanary"}, "in one line"),
+    ({"llm_api_batch": "0"}, "llm_api_batch is 0: it must be a whole number, or a share from"),
+    ({"llm_api_batch": "half"}, "llm_api_batch is half"),
+    ({"llm_api_batch": "120%"}, "llm_api_batch is 120%"),
+    ({"llm_api_strategy": "rolling", "llm_api_replicas": 1}, "use surge, or set llm_api_replicas"),
+    ({"llm_api_releases_kept": -1}, "llm_api_releases_kept is -1"),
     ({"llm_api_egress_proxy": "socks5://egress:1080"}, "llm_api_egress_proxy must be http://"),
 ]
 
@@ -29,6 +34,8 @@ ACCEPTED: list[dict[str, Any]] = [
     {"llm_api_secret_key": "k" * 32, "llm_api_admin_password": "correct horse"},
     {"llm_api_egress_proxy": "http://10.213.0.4:3128"},
     {"llm_api_max_streams": "10000"},
+    {"llm_api_batch": 2, "llm_api_strategy": "rolling", "llm_api_replicas": "2"},
+    {"llm_api_batch": "100%", "llm_api_strategy": "surge", "llm_api_replicas": 1},
 ]
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from testbed.waiting import wait_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +35,30 @@ def run_site(*arguments: str) -> PlaybookRun:
 
 def run_playbook(playbook: str, *arguments: str) -> PlaybookRun:
     """Run `playbook`, a path within the project, with `arguments` on the scenario's hosts."""
+    process = _start(playbook, *arguments)
+    stdout, stderr = process.communicate()
+    output = " ".join(f"{stdout}\n{stderr}".split())
+    changed = sum(int(number) for number in re.findall(r"\bchanged=(\d+)", output))
+    return PlaybookRun(failed=process.returncode != 0, changed=changed, output=output)
+
+
+def kill_playbook(when: Callable[[], bool], playbook: str, *arguments: str) -> None:
+    """Run `playbook` and end it like a power cut as soon as `when` is true."""
+    process = _start(playbook, *arguments)
+    try:
+        wait_until(lambda: when() or process.poll() is not None, "the moment has come", 300)
+        assert process.poll() is None, process.communicate()
+    finally:
+        # With all that it has started here; what it has started on the hosts goes on.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def _start(playbook: str, *arguments: str) -> subprocess.Popen[str]:
     project = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
     scenario = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
     inventories = [project / "molecule/shared/inventory", scenario / "hosts.yml"]
-    result = subprocess.run(
+    return subprocess.Popen(
         [
             "ansible-playbook",
             *(f"--inventory={inventory}" for inventory in inventories),
@@ -49,10 +73,8 @@ def run_playbook(playbook: str, *arguments: str) -> PlaybookRun:
             "ANSIBLE_FORCE_COLOR": "false",
             "ANSIBLE_PIPELINING": "true",
         },
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
+        start_new_session=True,
     )
-    output = " ".join(f"{result.stdout}\n{result.stderr}".split())
-    changed = sum(int(number) for number in re.findall(r"\bchanged=(\d+)", output))
-    return PlaybookRun(failed=result.returncode != 0, changed=changed, output=output)

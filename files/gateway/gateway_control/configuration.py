@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from gateway_control.steering import Steering
 Versions = dict[str, tuple[str, ...]]
 
 _SERVER = re.compile(r"^(\s*server\s+(\S+)[^;]*?)( down)?;", re.MULTILINE)
+
+# Seconds after a reload in which workers of before may still accept connections.
+HANDOVER = 1.0
 
 # Where the servers of the upstreams are: those of the role, and those that a rollout adds.
 UPSTREAM = "upstream.conf"
@@ -163,7 +167,9 @@ class Configuration:
             self.reload()
 
     def steer(self, steering: Steering) -> bool:
-        """Do what a rollout wants, from now on, and return whether that is anything new.
+        """Do what a rollout wants, and return whether that is anything new.
+
+        When it returns, no replica that is drained gets anything new.
 
         Raises:
             ConfigurationError: nginx refuses it. What was wanted before holds.
@@ -172,6 +178,7 @@ class Configuration:
             return False
         self.install(steering)
         self.reload()
+        time.sleep(HANDOVER)
         return True
 
     def reload(self) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gateway_control.configuration import (
+    HANDOVER,
     Configuration,
     ConfigurationError,
     Settings,
@@ -22,9 +23,6 @@ STATE = Path("/tmp/replicas.json")  # noqa: S108 - the container's own, and all 
 
 # Seconds from one look to the next, at most.
 PAUSE = 5.0
-
-# Seconds after a reload in which workers of before may still accept connections.
-HANDOVER = 1.0
 
 
 def watch(configuration: Configuration) -> None:

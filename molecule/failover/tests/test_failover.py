@@ -34,17 +34,6 @@ def well(cluster: Cluster) -> Iterator[None]:
         cluster.docker("exec", name, "rm", "-f", "/tmp/mode")
 
 
-@pytest.fixture
-def report(capfd: pytest.CaptureFixture[str]) -> Any:
-    """Prints a line that is worth reading whether the test passes or not."""
-
-    def report(line: str) -> None:
-        with capfd.disabled():
-            print(f"\n  {line}", flush=True)
-
-    return report
-
-
 def health(cluster: Cluster) -> dict[str, bool]:
     """Return what the gateway thinks of each replica."""
     state = json.loads(cluster.docker("exec", "gateway", "cat", "/tmp/replicas.json"))

@@ -12,7 +12,12 @@ NUMBERS = {
     "llm_api_max_streams": (1, 10000),
     "llm_api_max_body_bytes": (1024, 2**30),
     "llm_api_stop_timeout": (1, 3600),
+    "llm_api_canary_seconds": (0, 3600),
+    "llm_api_releases_kept": (0, 100),
 }
+
+BATCH = "llm_api_batch"
+STRATEGY = "llm_api_strategy"
 
 # What a secret must match unless it is empty, and how a message says so. It never shows one.
 SECRETS = {
@@ -28,7 +33,11 @@ PROXY = "llm_api_egress_proxy"
 
 def llm_api_faults(variables: Mapping[str, Any]) -> list[str]:
     """Return a sentence for each fault of `variables`, which somebody set."""
-    return [*_faults_of_numbers(variables), *_faults_of_texts(variables)]
+    return [
+        *_faults_of_numbers(variables),
+        *_faults_of_texts(variables),
+        *_faults_of_rollouts(variables),
+    ]
 
 
 def _faults_of_numbers(variables: Mapping[str, Any]) -> Iterator[str]:
@@ -45,6 +54,17 @@ def _faults_of_texts(variables: Mapping[str, Any]) -> Iterator[str]:
     proxy = str(variables.get(PROXY, ""))
     if proxy and not re.fullmatch(r"http://[^\s/]+", proxy):
         yield f"{PROXY} must be http://HOST:PORT, or empty for none."
+
+
+def _faults_of_rollouts(variables: Mapping[str, Any]) -> Iterator[str]:
+    batch = str(variables.get(BATCH, "1"))
+    if not re.fullmatch(r"[1-9]\d{0,2}|[1-9]\d?%|100%", batch):
+        yield f"{BATCH} is {batch}: it must be a whole number, or a share from 1% to 100%."
+    if variables.get(STRATEGY) == "rolling" and int(variables.get("llm_api_replicas", 2)) == 1:
+        yield (
+            f"{STRATEGY} is rolling, which stops the only replica that there is:"
+            " use surge, or set llm_api_replicas to 2."
+        )
 
 
 class FilterModule:
