@@ -44,6 +44,10 @@ tls: up ## Deploy the cluster, and get a certificate: make tls DOMAIN=api.exampl
 check: tools ## Show what `make up` would change, and change nothing
 	@$(PLAYBOOK) site.yml --check --diff $(ARGS)
 
+.PHONY: status
+status: ## Show how every part of the cluster does; ARGS=--watch goes on, ARGS=--json is for machines
+	@scripts/monitor-cluster.sh $(ARGS)
+
 .PHONY: down
 down: tools ## Remove the cluster; ARGS='-e teardown_data=true' removes its data and images too
 	@$(PLAYBOOK) playbooks/teardown.yml -e teardown_confirm=true $(ARGS)

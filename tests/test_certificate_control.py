@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import smtplib
 import socket
 import ssl
@@ -378,6 +380,28 @@ def test_an_account_that_the_authority_has_lost_is_made_anew(calls: Path, tmp_pa
     run_certbot(tmp_path)
     assert not account.exists()
     assert calls.read_text().count("certonly") == 2
+
+
+def test_what_cannot_be_removed_is_an_error(
+    calls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_certbot(tmp_path)
+    before = calls.read_text()
+
+    def refuse(path: str, **_: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", path)
+
+    for folder in ("letsencrypt/archive", "letsencrypt/accounts", "certificates"):
+        (tmp_path / folder / "api.example.com").mkdir(parents=True, exist_ok=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rmdir", refuse)
+        with pytest.raises(OSError, match="Read-only"):
+            run_certbot(tmp_path)
+        with pytest.raises(OSError, match="Read-only"):
+            Store(tmp_path / "certificates").remove("api.example.com")
+    assert calls.read_text() == before
+    # What is not there need not be removed.
+    Store(tmp_path / "certificates").remove("www.example.com")
 
 
 def test_the_fault_is_named(calls: Path, tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ HSTS = "max-age=63072000"
 # Seconds within which the gateway notices a certificate.
 NOTICED = 15
 
+ONE_CONNECTION = httpx.Limits(max_connections=1)
+
 # What nginx reads within the container.
 INSIDE = "/tmp/gateway"  # noqa: S108
 
@@ -215,6 +217,28 @@ def test_http3(door: Gateway, authority: Authority) -> None:
     assert answer.headers["strict-transport-security"] == HSTS
     assert stream.whole
     assert stream.body.count(b"data: ") == 10
+
+
+def test_no_two_requests_of_a_connection_have_one_id(
+    door: Gateway, trust: ssl.SSLContext, authority: Authority
+) -> None:
+    async def ask() -> list[str]:
+        async with http3.Client.to(door.address, HOST, authority.root_pem) as client:
+            answers = [client.ask("/v1/models") for _ in range(10)]
+            await asyncio.wait_for(asyncio.gather(*(a.ended.wait() for a in answers)), 20)
+        return [answer.headers["x-request-id"] for answer in answers]
+
+    async def ask_http2() -> list[str]:
+        transport = httpx.AsyncHTTPTransport(verify=trust, http2=True, limits=ONE_CONNECTION)
+        url = f"https://{door.address}/v1/models"
+        sni = {"sni_hostname": HOST}
+        async with httpx.AsyncClient(transport=transport, headers={"Host": HOST}) as client:
+            asked = [client.get(url, extensions=sni) for _ in range(10)]
+            answers = await asyncio.gather(*asked)
+        return [answer.headers["X-Request-ID"] for answer in answers]
+
+    for ids in (asyncio.run(ask()), asyncio.run(ask_http2())):
+        assert len(set(ids)) == 10
 
 
 def test_a_reload_cuts_no_stream_of_http3(door: Gateway, authority: Authority) -> None:

@@ -38,6 +38,9 @@ REFUSED = {
     "llm_api_max_streams=0": ["llm_api_max_streams is 0", "from 1 to 10000"],
     "llm_api_admin_password=canary": ["llm_api_admin_password must have at least 8"],
     "llm_api_database_url=mysql://u:canary@h/n": ["llm_api_database_url must be postgresql://"],
+    "status_seconds=0": ["status_seconds is 0", "from 1 to 3600"],
+    "status_disk_free_percent=101": ["status_disk_free_percent is 101", "from 0 to 100"],
+    "status_certificate_days=-1": ["status_certificate_days is -1", "from 0 to 365"],
     "gateway_limit_rate=fast": ["gateway_limit_rate has 'fast'", "10r/s"],
 }
 

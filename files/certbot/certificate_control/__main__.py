@@ -70,6 +70,8 @@ def main() -> int:
             return _list()
     except CertificateError as error:
         return _fail(str(error))
+    except OSError as error:
+        return _fail(f"{error.strerror}: {error.filename}")
 
 
 def _renew(names: Sequence[str]) -> int:

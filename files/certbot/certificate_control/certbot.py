@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from certificate_control import folders
 from certificate_control.errors import CertificateError
 from certificate_control.orders import CA_BUNDLE, DNS_CREDENTIALS, DNS_HOOK, Order
 
@@ -54,6 +54,7 @@ class Certbot:
 
         Raises:
             CertificateError: the authority refused, or could not be reached.
+            OSError: what is left of an old one cannot be removed.
         """
         if not self.lineage(order.name).exists():
             # Or certbot gives the new one another name, because of what is left of the old one.
@@ -63,7 +64,7 @@ class Certbot:
         # certbot prints what the authority says in words, and logs by what code.
         if not succeeded and ACCOUNT_LOST in self._logged()[len(before) :]:
             server = urlsplit(order.directory)
-            shutil.rmtree(self._state / "accounts" / server.netloc, ignore_errors=True)
+            folders.remove(self._state / "accounts" / server.netloc)
             output, succeeded = self._run("certonly", *_certonly(order, self._webroot), order=order)
         if not succeeded:
             raise CertificateError(f"the authority gave no certificate: {_fault(output)}")
@@ -83,9 +84,13 @@ class Certbot:
             raise CertificateError(f"the authority did not revoke it: {_fault(output)}")
 
     def delete(self, name: str) -> None:
-        """Forget the certificate `name`."""
+        """Forget the certificate `name`.
+
+        Raises:
+            OSError: a folder of it cannot be removed.
+        """
         for path in ("live", "archive"):
-            shutil.rmtree(self._state / path / name, ignore_errors=True)
+            folders.remove(self._state / path / name)
         (self._state / "renewal" / f"{name}.conf").unlink(missing_ok=True)
 
     def _logged(self) -> str:

@@ -11,6 +11,7 @@ import shutil
 from datetime import datetime
 from pathlib import Path
 
+from certificate_control import folders
 from certificate_control.errors import CertificateError
 from certificate_control.pair import Pair
 
@@ -64,8 +65,12 @@ class Store:
             shutil.rmtree(version)
 
     def remove(self, name: str) -> None:
-        """Remove all versions of `name`."""
-        shutil.rmtree(self._folder / name, ignore_errors=True)
+        """Remove all versions of `name`.
+
+        Raises:
+            OSError: one cannot be removed, and may still be served.
+        """
+        folders.remove(self._folder / name)
 
     def _versions(self, name: str) -> list[Path]:
         found = (self._folder / name).glob("[!.]*")

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+import time
 from pathlib import Path
 
 from gateway_control.configuration import Configuration, ConfigurationError
+from gateway_control.figures import figures
 from gateway_control.steering import Steering
 from gateway_control.watch import watch
 
@@ -22,16 +25,18 @@ def main() -> int:
     configuration = Configuration(arguments.source, CERTIFICATES, TARGET)
     try:
         match arguments.command:
-            case "watch":
-                watch(configuration)
-            case "steer":
-                steering = Steering(tuple(arguments.admit), tuple(arguments.drain))
-                print("changed" if configuration.steer(steering) else "unchanged")
             case "install":
                 configuration.install()
             case "reload":
                 configuration.install()
                 configuration.reload()
+            case "watch":
+                watch(configuration)
+            case "steer":
+                steering = Steering(tuple(arguments.admit), tuple(arguments.drain))
+                print("changed" if configuration.steer(steering) else "unchanged")
+            case "figures":
+                print(json.dumps(figures(arguments.since or time.time() - arguments.seconds)))
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 1
@@ -50,6 +55,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     for option, purpose in (("--admit", "that get requests"), ("--drain", "that get nothing new")):
         steer.add_argument(option, nargs="*", default=[], metavar="HOST:PORT", help=purpose)
+    command = commands.add_parser("figures", help="what each replica answered, as JSON")
+    span = command.add_mutually_exclusive_group()
+    span.add_argument("--seconds", type=float, default=60.0, help="so many until now")
+    span.add_argument("--since", type=float, help="from a Unix time until now")
     return parser
 
 
