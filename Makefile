@@ -40,6 +40,14 @@ up: tools ## Deploy the cluster of the inventory, then let it answer once
 tls: up ## Deploy the cluster, and get a certificate: make tls DOMAIN=api.example.com EMAIL=admin@example.com
 	@$(PLAYBOOK) ssl.yml -e domain="$(DOMAIN)" -e email="$(EMAIL)" $(ARGS)
 
+.PHONY: deploy
+deploy: tools ## Bring out a new release of the API on a cluster that runs, without a failed request
+	@$(PLAYBOOK) playbooks/deploy.yml $(ARGS)
+
+.PHONY: rollback
+rollback: tools ## Bring the release before back; another one: ARGS='-e release=1a2b3c4d'
+	@$(PLAYBOOK) playbooks/rollback.yml $(ARGS)
+
 .PHONY: check
 check: tools ## Show what `make up` would change, and change nothing
 	@$(PLAYBOOK) site.yml --check --diff $(ARGS)

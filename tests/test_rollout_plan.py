@@ -23,7 +23,7 @@ def container(name: str, release: str = NEW, state: str = "running") -> dict[str
 
 
 def plan(*containers: dict[str, Any], replicas: int = 2, **options: Any) -> dict[str, Any]:
-    defaults = {"most": 64, "release": NEW, "batch": "50%", "strategy": "surge"}
+    defaults: dict[str, Any] = {"most": 64, "release": NEW, "batch": "50%", "strategy": "surge"}
     return rollout_plan(containers, replicas, **defaults | options)
 
 
