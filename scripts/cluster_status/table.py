@@ -40,10 +40,11 @@ def layout(report: Report) -> RenderableType:
         where = f"{finding.host}: " if len(report.hosts) > 1 else ""
         parts.append(Text(f"! {where}{finding.text}", style="yellow"))
     for host in report.hosts:
+        if host.status is None or not host.deployed:
+            continue
         if len(report.hosts) > 1:
             parts.append(Text(f"\n{host.name}", style="bold"))
-        if host.status is not None and host.deployed:
-            parts.extend(["", _containers(host, host.status), "", _facts(host, host.status)])
+        parts.extend(["", _containers(host, host.status), "", _facts(host, host.status)])
     return Group(*parts)
 
 
