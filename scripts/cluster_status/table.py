@@ -49,12 +49,16 @@ def layout(report: Report) -> RenderableType:
 
 
 def _headline(report: Report) -> Text:
+    times = [host.status["time"] for host in report.hosts if host.status]
+    if not times:
+        down = "none of its hosts can be asked"
+    else:
+        down = "it is down" if report.deployed else "it is not deployed"
     words = {
         State.WELL: "all is well",
         State.DEGRADED: "it answers, but not all is well",
-        State.DOWN: "it is down" if report.deployed else "it is not deployed",
+        State.DOWN: down,
     }
-    times = [host.status["time"] for host in report.hosts if host.status]
     when = datetime.fromtimestamp(max(times), UTC).strftime("  %F %T UTC") if times else ""
     style = STYLES[report.state]
     return Text.assemble((f"{report.cluster}: {words[report.state]}", style), (when, "dim"))
