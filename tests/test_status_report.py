@@ -265,6 +265,10 @@ def test_a_cluster_that_is_not_there_yet() -> None:
     assert "! nothing is deployed here: run `make up`" in lines
 
 
+def test_where_no_host_can_be_asked_nothing_else_is_claimed() -> None:
+    assert "none of its hosts can be asked" in shown(report_of(a=host("Connection refused")))[0]
+
+
 # The command
 
 

@@ -40,20 +40,25 @@ def layout(report: Report) -> RenderableType:
         where = f"{finding.host}: " if len(report.hosts) > 1 else ""
         parts.append(Text(f"! {where}{finding.text}", style="yellow"))
     for host in report.hosts:
+        if host.status is None or not host.deployed:
+            continue
         if len(report.hosts) > 1:
             parts.append(Text(f"\n{host.name}", style="bold"))
-        if host.status is not None and host.deployed:
-            parts.extend(["", _containers(host, host.status), "", _facts(host, host.status)])
+        parts.extend(["", _containers(host, host.status), "", _facts(host, host.status)])
     return Group(*parts)
 
 
 def _headline(report: Report) -> Text:
+    times = [host.status["time"] for host in report.hosts if host.status]
+    if not times:
+        down = "none of its hosts can be asked"
+    else:
+        down = "it is down" if report.deployed else "it is not deployed"
     words = {
         State.WELL: "all is well",
         State.DEGRADED: "it answers, but not all is well",
-        State.DOWN: "it is down" if report.deployed else "it is not deployed",
+        State.DOWN: down,
     }
-    times = [host.status["time"] for host in report.hosts if host.status]
     when = datetime.fromtimestamp(max(times), UTC).strftime("  %F %T UTC") if times else ""
     style = STYLES[report.state]
     return Text.assemble((f"{report.cluster}: {words[report.state]}", style), (when, "dim"))
