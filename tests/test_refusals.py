@@ -38,6 +38,9 @@ REFUSED = {
     "llm_api_max_streams=0": ["llm_api_max_streams is 0", "from 1 to 10000"],
     "llm_api_admin_password=canary": ["llm_api_admin_password must have at least 8"],
     "llm_api_database_url=mysql://u:canary@h/n": ["llm_api_database_url must be postgresql://"],
+    "backup_passphrase=canary": ["backup_passphrase must have at least 12"],
+    '{"backup_hours": [2]}': ["backup_hours needs backup_passphrase"],
+    "autoheal_backoff=0": ["autoheal_backoff is 0", "from 1 to 86400"],
     "gateway_limit_rate=fast": ["gateway_limit_rate has 'fast'", "10r/s"],
 }
 
