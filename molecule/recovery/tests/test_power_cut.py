@@ -19,7 +19,7 @@ def test_nothing_that_was_acknowledged_is_lost(cluster: Cluster, container_name:
         wait_until(lambda: len(writers.acknowledged) >= ENOUGH, "tokens are made")
         host.cut_power()
         host.turn_on()
-    wait_until(cluster.answers, "the gateway answers")
+    wait_until(cluster.serves, "the cluster answers")
     cluster.wait_for_replica("api1")
     cluster.wait_for_replica("api2")
     assert digests_of(writers.acknowledged) <= tokens_in_database(cluster)

@@ -23,7 +23,7 @@ def test_cluster_comes_back(cluster: Cluster, container_name: str) -> None:
     client = docker.from_env()
     assert address_of(client.containers.get(container_name)) == cluster.address
     client.close()
-    wait_until(cluster.answers, "the gateway answers", SECONDS)
+    wait_until(cluster.serves, "the cluster answers", SECONDS)
     cluster.wait_for_replica("api1", SECONDS)
     cluster.wait_for_replica("api2", SECONDS)
     assert time.monotonic() - start < SECONDS
