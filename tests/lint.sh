@@ -16,7 +16,8 @@ check yaml yamllint --strict .
 check ansible ansible-lint --nocolor -q
 check python ruff check .
 check format ruff format --check .
-check types env MYPYPATH=files/gateway:files/certbot mypy scripts tests benchmarks files/gateway/gateway_control files/certbot/certificate_control
+check types env MYPYPATH=files/gateway:files/certbot:roles/autoheal/files:roles/backup/files mypy scripts tests benchmarks \
+    files/gateway/gateway_control files/certbot/certificate_control roles/autoheal/files/autoheal roles/backup/files/cluster_backup
 check "types of molecule" env MYPYPATH=molecule:files/gateway:files/certbot mypy --exclude molecule/clients/ molecule
 check "types of molecule/clients" env MYPYPATH=molecule/clients/tests mypy molecule/clients
 for plugin in roles/*/{lookup_plugins,filter_plugins,library}; do

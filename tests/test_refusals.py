@@ -41,6 +41,9 @@ REFUSED = {
     "status_seconds=0": ["status_seconds is 0", "from 1 to 3600"],
     "status_disk_free_percent=101": ["status_disk_free_percent is 101", "from 0 to 100"],
     "status_certificate_days=-1": ["status_certificate_days is -1", "from 0 to 365"],
+    "backup_passphrase=canary": ["backup_passphrase must have at least 12"],
+    '{"backup_hours": [2]}': ["backup_hours needs backup_passphrase"],
+    "autoheal_backoff=0": ["autoheal_backoff is 0", "from 1 to 86400"],
     "gateway_limit_rate=fast": ["gateway_limit_rate has 'fast'", "10r/s"],
 }
 

@@ -67,6 +67,13 @@ class Cluster:
         except httpx.HTTPError:
             return False
 
+    def serves(self) -> bool:
+        """Return whether a replica answers by way of the gateway."""
+        try:
+            return httpx.get(f"{self.url}/v1/models", timeout=5).is_success
+        except httpx.HTTPError:
+            return False
+
     def configuration(self) -> str:
         """Return nginx's whole configuration as the running gateway reads it."""
         return self.docker(

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import time
+
 import docker
 from testbed.cluster import Cluster
+from testbed.machine import machine
 from testbed.outside import address_of
 from testbed.waiting import wait_until
+
+# Seconds from the moment at which the host is turned on until both replicas answer.
+SECONDS = 60
 
 
 def test_cluster_comes_back(cluster: Cluster, container_name: str) -> None:
     before = addresses(cluster)
+    with machine(container_name) as host:
+        host.shut_down()
+        start = time.monotonic()
+        host.turn_on()
     client = docker.from_env()
-    machine = client.containers.get(container_name)
-    machine.restart(timeout=60)
-    assert address_of(machine) == cluster.address
+    assert address_of(client.containers.get(container_name)) == cluster.address
     client.close()
-    wait_until(cluster.answers, "the gateway answers")
+    wait_until(cluster.serves, "the cluster answers", SECONDS)
+    cluster.wait_for_replica("api1", SECONDS)
+    cluster.wait_for_replica("api2", SECONDS)
+    assert time.monotonic() - start < SECONDS
     assert addresses(cluster) == before
     for name in before:
         cluster.wait_for_health(name)
-    cluster.wait_for_replica("api1")
-    cluster.wait_for_replica("api2")
 
 
 def addresses(cluster: Cluster) -> dict[str, str]:
