@@ -63,7 +63,8 @@ down: tools ## Remove the cluster; ARGS='-e teardown_data=true' removes its data
 ##@ Working on it
 
 .PHONY: test
-test: lint unit templates molecule ## Everything: lint, unit tests, template tests, and a cluster on test hosts
+test: lint service-tools engine ## Everything: lint, unit tests, template tests, and clusters on test hosts
+	@tests/all.sh
 
 .PHONY: lint
 lint: dev-tools service-tools ## Lint every file

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import httpx
 import pytest
 from testbed.cluster import Cluster
-from testbed.playbook import PlaybookRun, run_site
+from testbed.playbook import PlaybookRun, run_playbook
+
+DEPLOY = "playbooks/deploy.yml"
 
 CANARY = "canary-0123456789-0123456789-0123456789"
 
@@ -41,10 +43,10 @@ class Private:
 def private(cluster: Cluster) -> Iterator[Private]:
     """The cluster in private mode, with secrets of its own."""
     token = create_token(cluster, "before")
-    run = run_site("-vv", "--diff", "--extra-vars", json.dumps(VARIABLES))
+    run = run_playbook(DEPLOY, "-vv", "--diff", "--extra-vars", json.dumps(VARIABLES))
     assert not run.failed, run.output
     yield Private(run, token)
-    again = run_site()
+    again = run_playbook(DEPLOY)
     assert not again.failed, again.output
 
 
@@ -90,7 +92,7 @@ def test_secrets_are_shown_nowhere(cluster: Cluster, private: Private) -> None:
 def test_replicas_are_replaced_when_a_secret_changes(cluster: Cluster) -> None:
     before = {name: cluster.inspect(name)["Id"] for name in ("api1", "api2")}
     variables = VARIABLES | {"llm_api_admin_password": "another-password"}
-    run = run_site("--tags", "llm_api", "--extra-vars", json.dumps(variables))
+    run = run_playbook(DEPLOY, "--extra-vars", json.dumps(variables))
     assert not run.failed, run.output
     for name, identity in before.items():
         assert cluster.inspect(name)["Id"] != identity
