@@ -28,7 +28,7 @@ LOCK = "/opt/freegpt4/lock"
 def undisturbed(cluster: Cluster, report: Any, event: str) -> Iterator[Traffic]:
     """Let clients ask while the block runs, and see that none of them has lost anything."""
     start = time.monotonic()
-    with Traffic(cluster.url, gets=2, chats=2) as traffic:
+    with Traffic(cluster.url, gets=2, chats=1) as traffic:
         yield traffic
     report(f"{event}: {time.monotonic() - start:.0f} s, {dict(traffic.succeeded)} answered")
     assert traffic.failures == []
@@ -83,7 +83,7 @@ def test_a_release_that_errs_under_way(
     cluster: Cluster, images: dict[str, str], report: Any
 ) -> None:
     before = running(cluster)
-    with Traffic(cluster.url, gets=2, chats=2) as traffic:
+    with Traffic(cluster.url, gets=2, chats=1) as traffic:
         run = run_playbook(
             DEPLOY,
             *variables(
