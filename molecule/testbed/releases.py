@@ -21,8 +21,11 @@ def dispatch(self):
 flask.Flask.dispatch_request = dispatch
 """
 
-# Python runs a module of this name, if there is one, whenever it starts.
-_INSTALL = "import site; open(site.getsitepackages()[0] + '/sitecustomize.py', 'w').write({!r})"
+# A module of the image, and a file by which Python imports it whenever it starts.
+_INSTALL = (
+    "import pathlib, site; folder = pathlib.Path(site.getsitepackages()[0]);"
+    " (folder / 'fault.py').write_text({!r}); (folder / 'fault.pth').write_text('import fault')"
+)
 
 WORDS_OF_BROKEN = "this release is broken"
 
