@@ -252,6 +252,26 @@ def test_a_client_that_never_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) 
     asyncio.run(run())
 
 
+def test_a_client_that_goes_without_reading_anything_ends_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(asgi, "MOMENT", 0.01)
+
+    async def run() -> None:
+        body = Parts(b"part")
+
+        async def stream(_: Environ) -> Response:
+            return Streamed(body)
+
+        client = Client(reads=0)
+        asyncio.get_running_loop().call_later(0.05, client.gone.set)
+        async with asyncio.timeout(5):
+            await client.ask(stream)
+        assert (body.made, body.closed) == (0, 1)
+
+    asyncio.run(run())
+
+
 def test_silence_is_filled_with_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asgi, "MOMENT", 0.01)
     monkeypatch.setattr(asgi, "HEARTBEAT", 0.05)

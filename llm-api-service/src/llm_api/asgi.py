@@ -132,11 +132,11 @@ class _Client:
         await self._send(message)
         self._sending = False
 
-    async def stream(self, body: Body) -> None:
-        """Send `body`, with signs of life while it is silent, and close it."""
-        self._heard = self._loop.time()
-        self._body = body
+    async def stream(self, start: Message, body: Body) -> None:
+        """Send `start` and then `body`, with signs of life while it is silent, and close it."""
         try:
+            await self.send(start)
+            self._body = body
             async for part in body:
                 self._heard = self._loop.time()
                 self._sending = True
@@ -268,9 +268,9 @@ async def _send(response: Response, environ: Environ, client: _Client) -> None:
         "status": response.status_code,
         "headers": headers,
     }
-    await client.send(start)
     if isinstance(response, Streamed):
-        await client.stream(response.body)
+        await client.stream(start, response.body)
     else:
         body = b"".join(response.get_app_iter(environ))
+        await client.send(start)
         await client.send({"type": "http.response.body", "body": body})
