@@ -47,7 +47,7 @@ def _about() -> dict[str, Any]:
         ),
         platform.machine(),
     )
-    versions = {name: metadata.version(name) for name in ("granian", "flask", "aiohttp", "g4f")}
+    versions = {name: metadata.version(name) for name in ("uvicorn", "flask", "aiohttp", "g4f")}
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "cpu": cpu,

@@ -222,7 +222,7 @@ async def sigterm(bench: Bench) -> None:
     """Tell a system to stop while it streams; it must finish, and be ready for nothing else."""
     length = 4.0
     names = {recipe.name for recipe in bench.recipes}
-    # On ports of their own: the others may be up, and Granian shares a port with them.
+    # On ports of their own: the others may be up.
     for recipe in recipes(bench.upstream.port):
         if recipe.name not in names:
             continue

@@ -9,26 +9,29 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 import pytest
 from fake_upstream import FakeUpstream
 from flask.testing import FlaskClient
 from hypothesis import settings
+from in_process import InProcess
 from psycopg import sql
 
 from llm_api.app import create_app
+from llm_api.asgi import Asgi
 from llm_api.config import Config, ProviderConfig
 from llm_api.service import EXTENSION, Service
 from llm_api.settings import NAMES, Settings
 from llm_api.state import State
 
 MakeClient = Callable[..., FlaskClient]
+T = TypeVar("T")
 
 POSTGRESQL = os.environ.get("TEST_POSTGRESQL_URL", "")
 """A server without a database, as `make unit` brings one up."""
@@ -77,7 +80,7 @@ def provider(name: str, upstream: FakeUpstream, **more: Any) -> ProviderConfig:
 @pytest.fixture
 def make_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeClient]:
     """A factory of test clients of services with the given providers and configuration."""
-    services: list[Service] = []
+    services: list[tuple[Service, InProcess]] = []
     folder = tmp_path_factory.mktemp("state")
 
     def make(*providers: ProviderConfig, **config: Any) -> FlaskClient:
@@ -85,18 +88,28 @@ def make_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeClient
         own = {"database_url": f"sqlite:///{folder}/state{len(services)}.db"}
         app = create_app(Config(settings=Settings(providers=providers, **given), **own | config))
         service: Service = app.extensions[EXTENSION]
-        service.start()
-        services.append(service)
+        running = InProcess(Asgi(app.respond, app.config["MAX_CONTENT_LENGTH"]))
+        running.run(service.start())
+        services.append((service, running))
+        app.wsgi_app = running  # type: ignore[method-assign]
         return app.test_client()
 
     yield make
-    for service in services:
-        service.close()
+    for service, running in services:
+        running.run(service.close())
+        running.stop()
 
 
 @pytest.fixture
 def client(make_client: MakeClient, upstream: FakeUpstream) -> FlaskClient:
     return make_client(provider("first", upstream))
+
+
+def on_loop(client: FlaskClient, coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run `coroutine` on the loop of the service that `client` asks, and return its result."""
+    running = client.application.wsgi_app
+    assert isinstance(running, InProcess)
+    return running.run(coroutine)
 
 
 def state_of(client: FlaskClient) -> State:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MakeClient, provider, run_service, until
+from conftest import MakeClient, on_loop, provider, run_service, until
 from fake_proxy import FakeProxy
 from fake_upstream import FakeUpstream
 from flask.testing import FlaskClient
@@ -188,14 +188,13 @@ def test_the_connector_lives_as_long_as_any_class(make_client: MakeClient, real:
 
         return _loop_connectors.get(asyncio.get_running_loop())
 
-    assert service._loop
-    mine = service._loop.run(connector())
+    mine = on_loop(client, connector())
     assert isinstance(mine, containment.OwnConnector)
     assert (mine.users, mine.limit, mine.limit_per_host) == (1, 0, 0)
     change(client, providers=[provider("last", FakeUpstream(port=1))])
     until(lambda: len(service._pool._links) == 1)
     assert mine.closed
-    assert service._loop.run(connector()) is None
+    assert on_loop(client, connector()) is None
 
 
 def test_each_call_has_a_deadline(make_client: MakeClient, fake: type[FakeClass]) -> None:

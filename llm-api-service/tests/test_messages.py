@@ -438,7 +438,8 @@ def test_a_client_that_goes_ends_the_stream_at_the_provider(
 def test_silence_is_bridged(
     client: FlaskClient, upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch, hidden: bool
 ) -> None:
-    monkeypatch.setattr("llm_api.bridge.HEARTBEAT", 0.1)
+    monkeypatch.setattr("llm_api.asgi.MOMENT", 0.05)
+    monkeypatch.setattr("llm_api.asgi.HEARTBEAT", 0.1)
     upstream.gap = 0.06 if hidden else 0.25
     if hidden:
         upstream.events = [delta(reasoning_content="Hm.")] * 10 + TEXT

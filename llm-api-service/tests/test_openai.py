@@ -343,8 +343,8 @@ def test_closing_at_once_frees_everything(make_client: MakeClient, upstream: Fak
 def test_a_silent_provider_does_not_mean_a_silent_stream(
     client: FlaskClient, upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llm_api.bridge.PROBE", 0.05)
-    monkeypatch.setattr("llm_api.bridge.HEARTBEAT", 0.1)
+    monkeypatch.setattr("llm_api.asgi.MOMENT", 0.05)
+    monkeypatch.setattr("llm_api.asgi.HEARTBEAT", 0.1)
     upstream.gap = 0.5
     data = chat(client, stream=True).data
     assert data.count(sse.HEARTBEAT) >= 3
@@ -375,7 +375,8 @@ def test_a_client_that_does_not_read_holds_the_provider_back(
 def test_a_client_that_never_reads_does_not_hold_the_provider_for_ever(
     client: FlaskClient, upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llm_api.bridge.STALL", 0.3)
+    monkeypatch.setattr("llm_api.asgi.MOMENT", 0.05)
+    monkeypatch.setattr("llm_api.asgi.STALL", 0.3)
     upstream.repeat = EVERYTHING
     response = chat(client, stream=True)
     until(lambda: upstream.sent)

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from conftest import MakeClient, provider, until
+from conftest import MakeClient, on_loop, provider, until
 from fake_upstream import FakeUpstream
 from flask.testing import FlaskClient
 from test_openai import chat
@@ -138,6 +138,6 @@ def test_no_change_is_followed_once_the_service_is_closed(
     client = make_client(provider("first", upstream))
     service = service_of(client)
     service.state.change_settings({"providers": to_stored([provider("other", second)])})
-    service.close()
+    on_loop(client, service.close())
     service._follow(service.state.snapshot)
     assert service.providers() == []

@@ -244,3 +244,44 @@ def test_rotating_the_log_file_loses_no_line(running: Running) -> None:
     until(lambda: after <= logged(log))
     assert before <= logged(rotated)
     assert before | after <= logged(running.log)
+
+
+def test_a_client_may_ask_before_it_sends_its_body(running: Running) -> None:
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+    data = body()
+    for length, answer in ((len(data), b"100 Continue"), (17 * 2**20, b"413 ")):
+        with running.connect() as connection:
+            connection.sendall(head + b"Content-Length: %d\r\n\r\n" % length)
+            assert connection.recv(100).startswith(b"HTTP/1.1 " + answer)
+            if length == len(data):
+                connection.sendall(data)
+                assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_client_that_goes_before_the_answer_frees_the_provider(
+    running: Running, upstream: FakeUpstream
+) -> None:
+    upstream.events, upstream.gap = [b": not yet\n\n", *EVENTS], 30
+    data = json.dumps(BODY).encode()
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    with running.connect() as connection:
+        connection.sendall(head % len(data) + data)
+        until(lambda: upstream.open_streams == 1)
+    began = time.monotonic()
+    until(lambda: upstream.open_streams == 0)
+    assert time.monotonic() - began < 1
+
+
+def test_a_stream_that_outlasts_the_grace_time_ends_with_an_error(
+    upstream: FakeUpstream, tmp_path: Path
+) -> None:
+    upstream.gap = 30
+    entry = {"name": "p", "adapter": "openai", "base_url": upstream.url, "models": ["m"]}
+    with run_service(tmp_path, [entry], SHUTDOWN_TIMEOUT="1") as running:
+        parts = chat(running).iter_content(None)
+        data = next(parts)
+        running.process.send_signal(signal.SIGTERM)
+        data += b"".join(parts)
+        assert "had to stop" in json.loads(data.split(b"data: ")[-1])["error"]["message"]
+        assert running.process.wait(30) == 0
+        assert "Traceback" not in running.log.read_text()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from conftest import MakeClient, provider, until
+from conftest import MakeClient, on_loop, provider, until
 from fake_proxy import FakeProxy
 from fake_upstream import FakeUpstream
 from flask.testing import FlaskClient
@@ -183,8 +183,6 @@ def test_the_probe_says_who_it_is_to_a_proxy_that_asks(
         return await way_out._any_reached([replace(way, proxy=proxy)])
 
     client = make_client(provider("local", upstream))
-    loop = service_of(client)._loop
-    assert loop
-    assert loop.run(reached(way.proxy))
-    assert not loop.run(reached(URL(proxy.url).with_user(None)))
+    assert on_loop(client, reached(way.proxy))
+    assert not on_loop(client, reached(URL(proxy.url).with_user(None)))
     assert proxy.asked[0] == {"https": "far.invalid:443", "http": "http://far.invalid:80/"}[scheme]

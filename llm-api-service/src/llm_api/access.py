@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import math
 import time
@@ -30,18 +31,19 @@ def register(app: Flask) -> None:
     """Let `app` know its callers as `g.caller`, and refuse those that may not ask."""
 
     @app.before_request
-    def identify() -> None:
+    async def identify() -> None:
         g.caller = ANONYMOUS
-        if request.endpoint is None or request.endpoint == "static" or _is_public():
+        if request.endpoint in (None, "static") or _is_public():
             return
         service = current_service()
-        token = _token(service.state.snapshot.tokens)
+        snapshot = service.state.snapshot
+        token = _token(snapshot.tokens)
         if token:
-            users = service.state.snapshot.users if service.settings.virtual_users else {}
+            users = snapshot.users if snapshot.settings.virtual_users else {}
             g.caller = Caller(token, users.get(token.id))
             if _asks():
-                _admit(service, token)
-        elif service.settings.private_mode:
+                await _admit(service, token)
+        elif snapshot.settings.private_mode:
             raise ApiError(
                 401,
                 "This needs a valid token: send it as Authorization: Bearer, or as x-api-key.",
@@ -72,12 +74,13 @@ def _token(tokens: Mapping[str, Token]) -> Token | None:
 
 
 def _secrets() -> Iterator[str]:
-    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    environ = request.environ
+    scheme, _, secret = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() == "bearer" and secret.strip():
         yield secret.strip()
-    if secret := request.headers.get("x-api-key", "").strip():
+    if secret := environ.get("HTTP_X_API_KEY", "").strip():
         yield secret
-    if secret := request.args.get("token", ""):
+    if environ["QUERY_STRING"] and (secret := request.args.get("token", "")):
         yield secret
     # Elsewhere the body is JSON, and read once.
     if request.blueprint == LEGACY and request.mimetype in FORMS:
@@ -89,7 +92,7 @@ def _asks() -> bool:
     return request.method == "POST" or request.path == "/"
 
 
-def _admit(service: Service, token: Token) -> None:
+async def _admit(service: Service, token: Token) -> None:
     """Count the request.
 
     Raises:
@@ -98,7 +101,8 @@ def _admit(service: Service, token: Token) -> None:
     if token.tokens_per_day:
         _check_tokens(service.state, token)
     if token.requests_per_minute:
-        admission = service.state.admissions.admit(token)
+        # Now and then it has to ask the database.
+        admission = await asyncio.to_thread(service.state.admissions.admit, token)
         _note(_of_requests(admission))
         if not admission.allowed:
             raise _too_many(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flask import Flask
-
 from llm_api import access, access_log, errors, header_limit, pages, request_id
 from llm_api.config import Config
+from llm_api.on_loop import LoopFlask
 from llm_api.providers.registry import with_named_classes
 from llm_api.routes import (
     description,
@@ -22,14 +21,14 @@ from llm_api.routes import (
 from llm_api.service import EXTENSION, Service
 
 
-def create_app(config: Config) -> Flask:
+def create_app(config: Config) -> LoopFlask:
     """Return the application for `config`. It answers once its service has been started.
 
     Raises:
         ConfigError: no provider can be used.
     """
     config = replace(config, settings=with_named_classes(config.settings))
-    app = Flask(__name__, static_folder=None)
+    app = LoopFlask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
     app.extensions[EXTENSION] = Service(config)
     request_id.register(app)

@@ -26,7 +26,7 @@ def read_object(data: bytes) -> dict[str, Any]:
         ApiError: 400, there is none, or one that is too deep.
     """
     try:
-        body = json.loads(data.decode(), parse_constant=_no_constant, parse_float=_finite)
+        body = _DECODER.decode(data.decode())
     except (ValueError, RecursionError):
         raise ApiError(400, "The body is no valid JSON in UTF-8.", code="invalid_json") from None
     if not isinstance(body, dict):
@@ -49,6 +49,9 @@ def _finite(text: str) -> float:
     if math.isinf(number):
         raise ValueError(text)
     return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
 
 
 def _deeper_than(depth: int, value: Any) -> bool:

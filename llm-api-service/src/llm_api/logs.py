@@ -12,7 +12,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from flask import g, has_request_context
+from llm_api import request_id
 
 ROTATION = 1.0
 """Seconds within which a file that was renamed is there again."""
@@ -29,8 +29,8 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if has_request_context() and "request_id" in g:
-            line["request_id"] = g.request_id
+        if current := request_id.current.get():
+            line["request_id"] = current
         line |= getattr(record, "fields", {})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
@@ -53,20 +53,15 @@ class RotatedFileHandler(logging.handlers.WatchedFileHandler):
                 time.sleep(0.01)
 
 
-def set_up(level: str, file: str = "") -> dict[str, Any]:
+def set_up(level: str, file: str = "") -> None:
     """Send the logs of the whole process, from `level` on, to standard output and to `file`.
-
-    Returns:
-        The configuration, for the server, which sets up the logs of its processes with it.
 
     Raises:
         OSError: `file` cannot be written.
     """
-    configuration = _configuration(level, file)
     if file:
         Path(file).open("a").close()
-    logging.config.dictConfig(configuration)
-    return configuration
+    logging.config.dictConfig(_configuration(level, file))
 
 
 def _configuration(level: str, file: str) -> dict[str, Any]:
@@ -79,18 +74,10 @@ def _configuration(level: str, file: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": JsonFormatter}},
-        "filters": {"news": {"()": lambda: _is_news}},
         "handlers": {name: {**handler, "formatter": "json"} for name, handler in handlers.items()},
         "root": {"level": level, "handlers": list(handlers)},
         "loggers": {
-            # The server around the application.
-            "_granian": {"level": level, "handlers": [], "filters": ["news"], "propagate": True},
             # g4f and its like log what they send.
             **{name: {"level": "WARNING"} for name in ("g4f", "aiohttp", "asyncio", "urllib3")},
         },
     }
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    # A thread for each answer is what this service is built on.
-    return not record.getMessage().startswith("Configuration allows spawning")

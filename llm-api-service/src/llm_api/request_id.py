@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
-import uuid
+from contextvars import ContextVar
 
 from flask import Flask, Response, g, request
 
 HEADER = "X-Request-ID"
+current: ContextVar[str] = ContextVar("request_id", default="")
+"""The id of the current request, also where that is not Flask's: for the log."""
 SANE = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
@@ -17,7 +20,8 @@ def register(app: Flask) -> None:
     @app.before_request
     def assign() -> None:
         given = request.headers.get(HEADER, "")
-        g.request_id = given if SANE.fullmatch(given) else uuid.uuid4().hex
+        g.request_id = given if SANE.fullmatch(given) else os.urandom(16).hex()
+        current.set(g.request_id)
 
     @app.after_request
     def tell(response: Response) -> Response:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
+from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from typing import cast
 
 from flask import current_app
 
-from llm_api.allowed import Allowed
-from llm_api.bridge import Loop, Stream
 from llm_api.caller import Caller, current_caller
 from llm_api.config import Config, ConfigError
 from llm_api.errors import ApiError
@@ -23,6 +23,7 @@ from llm_api.providers.registry import plan, relevant
 from llm_api.providers.status import ProviderStatus
 from llm_api.settings import Settings
 from llm_api.state import Snapshot, State, UsageEntry
+from llm_api.stream import Stream
 
 logger = logging.getLogger(__name__)
 
@@ -46,40 +47,39 @@ class Service:
         self._followed = relevant(config.settings)
         self._following = threading.Lock()
         self._pool = Pool()
-        self._places = threading.BoundedSemaphore(config.max_streams)
-        self._loop: Loop | None = None
+        self._under_way = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
 
-    def start(self) -> None:
-        """Start the state and the provider loop, in the process that handles requests.
+    async def start(self) -> None:
+        """Start the state and the providers, on the loop on which requests are answered.
 
         Raises:
             StateError: the database cannot be reached or used.
         """
-        self.state.start()
-        loop = Loop()
-        loop.run(self._pool.adopt(self._plan))
-        self._loop = loop
+        await asyncio.to_thread(self.state.start)
+        await self._pool.adopt(self._plan)
+        self._loop = asyncio.get_running_loop()
         self.state.on_change(self._follow)
-        self._follow(self.state.snapshot)
+        await asyncio.to_thread(self._follow, self.state.snapshot)
 
-    def close(self) -> None:
-        """Close the providers, stop the loop, and write what the state still has to."""
-        with self._following:
-            if self._loop:
-                self._loop.run(self._pool.close())
-                self._loop.stop()
-                self._loop = None
-        self.state.stop()
+    async def close(self) -> None:
+        """Close the providers, and write what the state still has to."""
+        # Its thread may be about to follow a change, for which it needs this loop.
+        await asyncio.to_thread(self.state.stop)
+        if self._loop:
+            self._loop = None
+            await self._pool.close()
 
     def _follow(self, _: Snapshot) -> None:
-        """Let the providers be as the settings want them now, if they can."""
+        """Let the providers be as the settings want them now, if they can. Not on the loop."""
         with self._following:
             settings = self.settings
             if not self._loop or relevant(settings) == self._followed:
                 return
             self._followed = relevant(settings)
             try:
-                self._loop.run(self._pool.adopt(plan(settings, self.config.egress_proxy)))
+                wanted = plan(settings, self.config.egress_proxy)
+                asyncio.run_coroutine_threadsafe(self._pool.adopt(wanted), self._loop).result()
             except ConfigError as error:
                 logger.error("the providers stay as they were: %s", error)  # noqa: TRY400
             else:
@@ -93,7 +93,7 @@ class Service:
     @property
     def ready(self) -> bool:
         """Whether requests can be answered."""
-        return self._loop is not None and self._loop.alive
+        return self._loop is not None
 
     def check(self, settings: Settings) -> None:
         """Check that the providers could follow `settings`.
@@ -108,14 +108,16 @@ class Service:
         return self._pool.models()
 
     def providers(self) -> list[ProviderStatus]:
-        """Return how the providers do, in the order in which they are asked."""
-        return self._loop.run(self._pool.statuses()) if self._loop else []
+        """Return how the providers do, in the order in which they are asked. Not on the loop."""
+        if not self._loop:
+            return []
+        return asyncio.run_coroutine_threadsafe(self._pool.statuses(), self._loop).result()
 
     def models_of(self, provider: str) -> tuple[str, ...]:
         """Return the models that `provider` may be asked for; none if there is no such provider."""
         return self._pool.models_of(provider)
 
-    def chat(self, request: Request) -> Stream:
+    async def chat(self, request: Request) -> Stream:
         """Return the answer to `request`, which has begun. It must be closed.
 
         Raises:
@@ -125,32 +127,37 @@ class Service:
         begun = time.monotonic()
         caller = current_caller()
         try:
-            stream = self._open(request, caller.allowed)
+            routed = await self._open(opening := self._pool.open(request, caller.allowed))
         except (ApiError, RefusedError) as error:
             # Without the model: that is whatever the client has written.
             self._note(caller, error.status, begun)
             raise
         first, asked = time.monotonic(), size_of(request)
 
-        def ended() -> None:
+        def ended(stream: Stream) -> None:
+            self._under_way -= 1
             tokens = stream.meter.tokens(request, asked)
-            routed = stream.routed
             self._note(caller, HTTPStatus.OK, begun, routed=routed, first=first, tokens=tokens)
 
-        stream.then(ended)
-        return stream
+        return Stream(opening, routed, ended)
 
-    def _open(self, request: Request, allowed: Allowed) -> Stream:
+    async def _open(self, opening: AbstractAsyncContextManager[Routed]) -> Routed:
+        """Enter `opening` and take one of the places, which has to be given back, for it."""
         if not self._loop:
             raise ApiError(503, "This replica has not started yet.", retry_after=RETRY_AFTER)
-        if not self._places.acquire(blocking=False):
+        if self._under_way >= self.config.max_streams:
             raise ApiError(
                 503,
                 "This replica has as many answers under way as it may. Try again shortly.",
                 code="too_many_streams",
                 retry_after=RETRY_AFTER,
             )
-        return self._loop.stream(self._pool.open(request, allowed), self._places.release)
+        self._under_way += 1
+        try:
+            return await opening.__aenter__()
+        except BaseException:
+            self._under_way -= 1
+            raise
 
     def _note(
         self,

@@ -38,12 +38,13 @@ class RefusedError(Exception):
 class Answer:
     """An answer that has begun, in OpenAI's format: a JSON object, or the events of a stream.
 
-    `rest` raises ProviderError where the provider breaks off. Both hold whole events only.
+    `rest` raises ProviderError where the provider breaks off. Both hold whole events only. An
+    answer that is whole has no rest.
     """
 
     content_type: str
     first: bytes
-    rest: AsyncGenerator[bytes, None]
+    rest: AsyncGenerator[bytes, None] | None = None
 
 
 @dataclass(frozen=True)
@@ -104,9 +105,3 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """Give back what `start` took."""
-
-
-async def nothing() -> AsyncGenerator[bytes, None]:
-    """Yield nothing: the rest of an answer that is already whole."""
-    return
-    yield b""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from http import HTTPStatus
 
 from llm_api.allowed import EVERYTHING, Allowed
@@ -13,6 +13,7 @@ from llm_api.errors import ApiError
 from llm_api.operations import Operation, Request
 from llm_api.providers import sse
 from llm_api.providers.base import Answer, ProviderError, RefusedError, Routed
+from llm_api.providers.deadline import Deadline
 from llm_api.providers.link import Call, Link
 from llm_api.providers.turns import Candidate, in_turn, neighbourly
 from llm_api.providers.way_out import WayOut
@@ -97,18 +98,22 @@ class Chain:
                     continue
                 with link.call() as call:
                     end = asyncio.get_running_loop().time() + link.provider.config.deadline
-                    async with AsyncExitStack() as stack:
-                        try:
-                            answer = await self._begin(stack, link, call, request, model)
-                        except ProviderError as error:
-                            reasons.append(f"{link.name}: {error}")
-                            busy = busy and error.status == HTTPStatus.TOO_MANY_REQUESTS
-                            _log("provider failed", link, model, error)
-                            continue
-                        rest = _rest(answer, end, link, call, model)
-                        begun = Answer(answer.content_type, answer.first, rest)
-                        yield Routed(link.name, model, begun)
-                        return
+                    opening = link.provider.open(request, model)
+                    try:
+                        answer = await self._begin(opening, link, call, request)
+                    except ProviderError as error:
+                        reasons.append(f"{link.name}: {error}")
+                        busy = busy and error.status == HTTPStatus.TOO_MANY_REQUESTS
+                        _log("provider failed", link, model, error)
+                        continue
+                    try:
+                        if answer.rest is not None:
+                            rest = _rest(answer.rest, end, link, call, model)
+                            answer = Answer(answer.content_type, answer.first, rest)
+                        yield Routed(link.name, model, answer)
+                    finally:
+                        await opening.__aexit__(None, None, None)
+                    return
             raise _nobody("; ".join(reasons), busy=busy)
         finally:
             self._answering -= 1
@@ -128,21 +133,24 @@ class Chain:
         return "" if link.breaker.allow() else "failed repeatedly, left alone for a moment"
 
     async def _begin(
-        self, stack: AsyncExitStack, link: Link, call: Call, request: Request, model: str
+        self,
+        opening: AbstractAsyncContextManager[Answer],
+        link: Link,
+        call: Call,
+        request: Request,
     ) -> Answer:
-        """Return an answer that has begun, having noted how it went."""
+        """Enter `opening`, and return the answer that has begun, having noted how it went."""
         config = link.provider.config
         # A whole answer takes as long as it takes; a stream must begin.
         patience = config.first_chunk_timeout if request.stream else config.deadline
-        opening = link.provider.open(request, model)
         try:
             async with asyncio.timeout(min(patience, config.deadline)) as limit:
                 if link.outside:
                     with self._way_out.watched(limit):
-                        answer = await stack.enter_async_context(opening)
+                        answer = await opening.__aenter__()
                     self._way_out.seen()
                 else:
-                    answer = await stack.enter_async_context(opening)
+                    answer = await opening.__aenter__()
         except (TimeoutError, ProviderError) as error:
             if link.outside and self._way_out.gone:
                 call.abandoned()
@@ -213,13 +221,14 @@ def _some(models: Sequence[str]) -> str:
 
 
 async def _rest(
-    answer: Answer, end: float, link: Link, call: Call, model: str
+    rest: AsyncGenerator[bytes, None], end: float, link: Link, call: Call, model: str
 ) -> AsyncGenerator[bytes, None]:
-    """Yield the rest of `answer` up to the loop's time `end`, and an error where it breaks."""
+    """Yield the `rest` of an answer up to the loop's time `end`, and an error where it breaks."""
+    deadline = Deadline(end)
     try:
-        async with aclosing(answer.rest) as chunks:
+        async with aclosing(rest) as chunks:
             while True:
-                async with asyncio.timeout_at(end):
+                with deadline:
                     chunk = await anext(chunks, None)
                 if chunk is None:
                     return
@@ -231,6 +240,8 @@ async def _rest(
     except Exception:  # whatever it was, the client must see that this is not the end
         logger.exception("answer failed")
         problem = "broke off its answer"
+    finally:
+        deadline.cancel()
     call.failed(problem)
     _log("answer broke off", link, model, problem)
     yield sse.broken(f"The provider {link.name} {problem}.")

@@ -16,14 +16,13 @@ from llm_api.config import ProviderConfig
 from llm_api.errors import error_body
 from llm_api.operations import Operation, Request
 from llm_api.providers import sse
-from llm_api.providers.base import Answer, ProviderError, RefusedError, Way, nothing
+from llm_api.providers.base import Answer, ProviderError, RefusedError, Way
+from llm_api.providers.connector import Connector
 from llm_api.providers.model_list import ModelList
 
 JSON = "application/json"
 TEXTS = (Operation.CHAT, Operation.COMPLETIONS)
 CONNECT_TIMEOUT = 5.0
-# Seconds that an idle connection to a provider is kept.
-KEEP_ALIVE = 30.0
 # The provider's own trouble (our key, our quota, its load), which another provider may not have.
 PROVIDERS_FAULT = frozenset({401, 402, 403, 407, 408, 429})
 # What an answer has that is one.
@@ -53,7 +52,7 @@ class OpenAIProvider:
         self.operations = frozenset(map(Operation, config.operations or [Operation.CHAT]))
         """What is configured, or else chats."""
         base = config.base_url.rstrip("/")
-        self._urls = {operation: f"{base}/{operation.path}" for operation in self.operations}
+        self._urls = {operation: URL(f"{base}/{operation.path}") for operation in self.operations}
         self._headers = {"Content-Type": JSON, "Accept-Encoding": "identity"}
         if config.api_key:
             self._headers["Authorization"] = f"Bearer {config.api_key}"
@@ -89,8 +88,10 @@ class OpenAIProvider:
     async def start(self) -> None:
         """Open a session without limits and without an overall timeout: the chain has both."""
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
+            connector=Connector(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
+            # One client's cookies are none of another's.
+            cookie_jar=aiohttp.DummyCookieJar(),
         )
         if not self.config.models:
             self._following = asyncio.create_task(self._list.follow(self._session))
@@ -137,7 +138,7 @@ class OpenAIProvider:
             if not request.stream:
                 body = await _read_whole(response)
                 _check_whole(body, request.operation)
-                return Answer(content_type, body, nothing())
+                return Answer(content_type, body)
             events = sse.WholeEvents()
             first = b""
             # Comments are no beginning: until there is more, another provider may be asked.

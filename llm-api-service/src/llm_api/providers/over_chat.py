@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import Any, cast
 
 from llm_api.operations import Operation, Request
@@ -50,18 +50,21 @@ class CompletionsOverChat:
         """Close the provider."""
         await self._provider.close()
 
-    @asynccontextmanager
-    async def open(self, request: Request, model: str) -> AsyncIterator[Answer]:
+    def open(self, request: Request, model: str) -> AbstractAsyncContextManager[Answer]:
         """Enter the provider's answer to `request`, translated where it is a completion.
 
         Raises:
             ProviderError: another provider may answer.
             RefusedError: no provider would.
         """
-        completion = isinstance(request, CompletionRequest)
-        asked = request.as_chat() if isinstance(request, CompletionRequest) else request
-        async with self._provider.open(asked, model) as answer:
-            yield _translated(answer) if completion else answer
+        if isinstance(request, CompletionRequest):
+            return self._open(request.as_chat(), model)
+        return self._provider.open(request, model)
+
+    @asynccontextmanager
+    async def _open(self, chat: Request, model: str) -> AsyncIterator[Answer]:
+        async with self._provider.open(chat, model) as answer:
+            yield _translated(answer)
 
 
 def _below(operation: Operation) -> Operation:
@@ -70,10 +73,10 @@ def _below(operation: Operation) -> Operation:
 
 
 def _translated(answer: Answer) -> Answer:
-    if answer.content_type.startswith(sse.CONTENT_TYPE):
-        return Answer(answer.content_type, _events(answer.first), _rest(answer.rest))
-    # It is whole, and has been looked at.
-    return Answer(answer.content_type, _whole(answer.first), answer.rest)
+    if answer.rest is None:
+        # It has been looked at.
+        return Answer(answer.content_type, _whole(answer.first))
+    return Answer(answer.content_type, _events(answer.first), _rest(answer.rest))
 
 
 async def _rest(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any
 
 from llm_api.allowed import EVERYTHING, Allowed
 from llm_api.config import ProviderConfig
@@ -82,8 +81,8 @@ class Pool:
     def open(
         self, request: Request, allowed: Allowed = EVERYTHING
     ) -> AbstractAsyncContextManager[Routed]:
-        """Enter the answer to `request` by the chain that holds then: see `Chain.open`."""
-        return _Opening(lambda: self._chain.open(request, allowed))
+        """Enter the answer to `request` by the chain that holds now: see `Chain.open`."""
+        return self._chain.open(request, allowed)
 
     def models(self) -> list[tuple[str, str]]:
         """Return the models that can be asked for, each with its first provider, in order."""
@@ -112,21 +111,6 @@ class Pool:
 
     def _ways(self) -> list[Way]:
         return [way for link in self._chain.links if (way := link.provider.way)]
-
-
-class _Opening(AbstractAsyncContextManager[Routed]):
-    """A context that is made when it is entered, which another thread than its maker's does."""
-
-    def __init__(self, make: Callable[[], AbstractAsyncContextManager[Routed]]) -> None:
-        self._make = make
-        self._made: AbstractAsyncContextManager[Routed]
-
-    async def __aenter__(self) -> Routed:
-        self._made = self._make()
-        return await self._made.__aenter__()
-
-    async def __aexit__(self, *error: Any) -> bool | None:
-        return await self._made.__aexit__(*error)
 
 
 def _off(config: ProviderConfig, reason: str) -> ProviderStatus:

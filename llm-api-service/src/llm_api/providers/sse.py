@@ -15,6 +15,7 @@ DONE = b"data: [DONE]\n\n"
 # A comment, which clients skip.
 HEARTBEAT = b": still here\n\n"
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _BOUNDARIES = (b"\n\n", b"\r\n\r\n")
 _BETWEEN = re.compile(rb"(?:\r?\n){2,}")
 _ENDS_WITH_DONE = re.compile(rb"(?:^|\n)data: ?\[DONE\]\s*\Z")
@@ -24,7 +25,7 @@ _TAIL = 64
 
 def event(data: Any) -> bytes:
     """Return `data` as one event."""
-    return b"data: " + json.dumps(data, separators=(",", ":")).encode() + b"\n\n"
+    return b"data: " + _encode(data).encode() + b"\n\n"
 
 
 def broken(message: str) -> bytes:
@@ -58,6 +59,8 @@ class WholeEvents:
 
     def take(self, chunk: bytes) -> bytes:
         """Return the events that are whole with `chunk`; the rest waits for the next."""
+        if not self._part and chunk.endswith(_BOUNDARIES):
+            return self._passed(chunk)
         # A boundary may lie across two chunks, but not before that.
         start = max(0, len(self._part) - 3)
         data = self._part + chunk

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import closing
 
 from flask import Response, after_this_request, g, request
-from werkzeug.exceptions import RequestEntityTooLarge
 
-from llm_api.bridge import Stream
+from llm_api.asgi import Body, Streamed
 from llm_api.errors import ApiError
 from llm_api.operations import Request
-from llm_api.providers import sse
 from llm_api.providers.base import RefusedError, Routed
 from llm_api.service import current_service
+from llm_api.stream import Stream
 
 
 def read_body() -> bytes:
@@ -23,15 +20,10 @@ def read_body() -> bytes:
     Raises:
         RequestEntityTooLarge: it is larger than it may be.
     """
-    data = request.get_data(cache=False)
-    # Flask cuts a body without a length off at the limit instead of refusing it.
-    limit = request.max_content_length
-    if request.content_length is None and limit is not None and len(data) >= limit:
-        raise RequestEntityTooLarge
-    return data
+    return request.get_data(cache=False)
 
 
-def ask(asked: Request) -> Stream:
+async def ask(asked: Request) -> Stream:
     """Return the answer to `asked`, which has begun. It must be closed.
 
     Raises:
@@ -39,7 +31,7 @@ def ask(asked: Request) -> Stream:
         RefusedError: a provider refused the request.
     """
     try:
-        stream = current_service().chat(asked)
+        stream = await current_service().chat(asked)
     except RefusedError as refusal:
         _name(refusal.provider)
         raise
@@ -66,37 +58,36 @@ def error_of(refusal: RefusedError) -> ApiError:
     return ApiError(refusal.status, message, code=said.get("code"), param=said.get("param"))
 
 
-def relay(asked: Request) -> Response:
+async def relay(asked: Request) -> Response:
     """Return the response to `asked`, whole or as a stream, as a provider gives it.
 
     Raises:
         ApiError: nobody answered, or too many answers are under way.
     """
     try:
-        return respond(ask(asked))
+        return await respond(await ask(asked))
     except RefusedError as refusal:
         return Response(refusal.body, refusal.status, content_type="application/json")
 
 
-def respond(stream: Stream) -> Response:
+async def respond(stream: Stream) -> Response:
     """Return the response that is `stream`, and close that once it has been sent.
 
     An answer that is no stream of events is read first, so that it has a length.
     """
-    content_type = stream.routed.answer.content_type
-    if content_type.startswith(sse.CONTENT_TYPE):
+    answer = stream.routed.answer
+    if answer.rest is not None:
         return respond_events(stream, stream.routed)
-    with closing(stream):
-        return Response(b"".join(stream), content_type=content_type)
+    async with stream:
+        return Response(await stream.read(), content_type=answer.content_type)
 
 
-def respond_events(events: Iterator[bytes], routed: Routed) -> Response:
+def respond_events(events: Body, routed: Routed) -> Response:
     """Return the response that streams `events`, made from the answer of `routed`.
 
-    The server closes `events`, where they have a `close`, once they are sent or the client has
-    gone: a translation of a stream has to pass that on.
+    They are closed once they are sent or the client has gone.
     """
-    response = Response(events, content_type=routed.answer.content_type)
+    response = Streamed(events, content_type=routed.answer.content_type)
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
     return response

@@ -15,13 +15,13 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none';
 
 
 @blueprint.get("/openapi.json")
-def openapi() -> dict[str, Any]:
+async def openapi() -> dict[str, Any]:
     """Describe the interface in OpenAPI 3.1."""
     return describe()
 
 
 @blueprint.get("/docs")
-def docs() -> Response:
+async def docs() -> Response:
     """Show the description."""
     response = Response(page.render(describe()), content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = POLICY

@@ -10,7 +10,7 @@ blueprint = Blueprint("generatetoken", __name__)
 
 
 @blueprint.route("/generatetoken", methods=["GET", "POST"])
-def generate() -> Response:
+async def generate() -> Response:
     """Return a UUID. It lets nobody in until an operator makes a token of it."""
     response = Response(str(uuid.uuid4()), content_type="text/plain; charset=utf-8")
     # Two callers must not be handed the same one.

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from contextlib import closing
 from http import HTTPStatus
 
 from flask import Blueprint, Response, request
 
 from llm_api import chat_request
 from llm_api.access import FORMS
-from llm_api.bridge import Stream
 from llm_api.caller import current_caller
 from llm_api.dialects import free_gpt4
 from llm_api.errors import ApiError
@@ -19,6 +18,7 @@ from llm_api.routes.answers import ask, error_of
 from llm_api.service import current_service, current_settings
 from llm_api.sources import remove_sources
 from llm_api.state import StateError
+from llm_api.stream import Stream
 
 logger = logging.getLogger(__name__)
 
@@ -38,13 +38,13 @@ def error(status: int, message: str) -> Response:
 
 
 @blueprint.get(PATH)
-def answer_query() -> Response:
+async def answer_query() -> Response:
     """Answer the question in the query."""
-    return _answer(request.args.get(current_settings().keyword, ""))
+    return await _answer(request.args.get(current_settings().keyword, ""))
 
 
 @blueprint.post(PATH)
-def answer_form() -> Response:
+async def answer_form() -> Response:
     """Answer the question in the form, or in the query, with the file that comes with it."""
     if request.mimetype and request.mimetype not in FORMS:
         raise ApiError(
@@ -53,7 +53,7 @@ def answer_form() -> Response:
             code="unsupported_media_type",
         )
     asked = request.values.get(current_settings().keyword, "")
-    return _answer(free_gpt4.question(asked, _file()))
+    return await _answer(free_gpt4.question(asked, _file()))
 
 
 def _file() -> str:
@@ -68,7 +68,7 @@ def _file() -> str:
     return free_gpt4.read_file(data)
 
 
-def _answer(question: str) -> Response:
+async def _answer(question: str) -> Response:
     if not question.strip():
         return Response(free_gpt4.page(free_gpt4.NO_QUESTION), content_type=HTML)
     settings = current_settings()
@@ -76,13 +76,15 @@ def _answer(question: str) -> Response:
     # Nobody has no history.
     owner = current_caller().owner if settings.message_history else ""
     asked = {"role": "user", "content": question}
-    with closing(_ask(free_gpt4.from_question(history.read(owner)), asked)) as stream:
-        text = free_gpt4.answer(b"".join(stream))
+    earlier = await asyncio.to_thread(history.read, owner) if owner else []
+    async with await _ask(free_gpt4.from_question(earlier), asked) as stream:
+        text = free_gpt4.answer(await stream.read())
     if settings.remove_sources:
         text = remove_sources(text)
-    if text.strip():
+    if owner and text.strip():
+        said = {"role": "assistant", "content": text}
         try:
-            history.append(owner, [asked, {"role": "assistant", "content": text}])
+            await asyncio.to_thread(history.append, owner, [asked, said])
         except StateError as reason:
             logger.warning("an answer is not remembered: %s", reason)
     response = Response(text, content_type=TEXT)
@@ -90,7 +92,7 @@ def _answer(question: str) -> Response:
     return response
 
 
-def _ask(earlier: list[dict[str, str]], asked: dict[str, str]) -> Stream:
+async def _ask(earlier: list[dict[str, str]], asked: dict[str, str]) -> Stream:
     """Return the answer to `asked` after `earlier` messages, or fewer, if they are too many.
 
     Raises:
@@ -100,7 +102,7 @@ def _ask(earlier: list[dict[str, str]], asked: dict[str, str]) -> Stream:
     while True:
         body = {"messages": [*earlier, asked]}
         try:
-            return ask(
+            return await ask(
                 chat_request.from_body(
                     body, model=settings.model, system_prompt=settings.system_prompt
                 )

@@ -32,20 +32,20 @@ def tell(response: Response) -> Response:
 
 
 @blueprint.post("")
-def create() -> Response:
+async def create() -> Response:
     """Answer the messages."""
     body = anthropic.read(read_body())
     chat = anthropic.to_chat(body)
-    stream = ask_chat(chat, anthropic.NAMES)
+    stream = await ask_chat(chat, anthropic.NAMES)
     writer = Writer(body, chat, stream.routed.model, g.request_id)
     if body.get("stream"):
         return respond_translated(stream, writer)
-    read_whole(stream, writer)
+    await read_whole(stream, writer)
     return jsonify(writer.message)
 
 
 @blueprint.post("/count_tokens")
-def count_tokens() -> dict[str, Any]:
+async def count_tokens() -> dict[str, Any]:
     """Estimate how many tokens the messages are: no provider is asked."""
     chat = anthropic.to_chat(anthropic.read_count(read_body()))
     return {"input_tokens": anthropic.count_tokens(chat)}

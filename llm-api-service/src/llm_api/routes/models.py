@@ -18,13 +18,13 @@ ANY_MODEL = "default"
 
 
 @blueprint.get("/v1/models")
-def openai_models() -> dict[str, Any]:
+async def openai_models() -> dict[str, Any]:
     """List the models in OpenAI's format."""
     return {"object": "list", "data": [_model(*entry) for entry in current_service().models()]}
 
 
 @blueprint.get("/v1/models/<path:name>")
-def openai_model(name: str) -> dict[str, Any]:
+async def openai_model(name: str) -> dict[str, Any]:
     """Describe one model in OpenAI's format."""
     for model, provider in current_service().models():
         if model == name:
@@ -39,7 +39,7 @@ def providers() -> dict[str, Any]:
 
 
 @blueprint.get("/models")
-def legacy_models() -> Response:
+async def legacy_models() -> Response:
     """List the names of the models, all or those of a provider, as Free-GPT4-WEB-API does."""
     service, provider = current_service(), request.args.get("provider", "")
     if not provider_names(provider):

@@ -13,32 +13,32 @@ blueprint = Blueprint("openai", __name__, url_prefix="/v1")
 
 
 @blueprint.post("/chat/completions")
-def chat_completions() -> Response:
+async def chat_completions() -> Response:
     """Answer a chat."""
     settings = current_settings()
     asked = chat_request.parse(
         read_body(), model=settings.model, system_prompt=settings.system_prompt
     )
-    return relay(asked)
+    return await relay(asked)
 
 
 @blueprint.post("/completions")
-def completions() -> Response:
+async def completions() -> Response:
     """Continue a text."""
     settings = current_settings()
     asked = parse_completion(
         read_body(), model=settings.model, system_prompt=settings.system_prompt
     )
-    return relay(asked)
+    return await relay(asked)
 
 
 @blueprint.post("/embeddings")
-def embeddings() -> Response:
+async def embeddings() -> Response:
     """Turn texts into vectors."""
-    return relay(parse_embeddings(read_body()))
+    return await relay(parse_embeddings(read_body()))
 
 
 @blueprint.post("/images/generations")
-def images() -> Response:
+async def images() -> Response:
     """Make images."""
-    return relay(parse_images(read_body()))
+    return await relay(parse_images(read_body()))

@@ -13,12 +13,12 @@ blueprint = Blueprint("responses", __name__, url_prefix="/v1")
 
 
 @blueprint.post("/responses")
-def create() -> Response:
+async def create() -> Response:
     """Answer the input."""
     body = responses.read(read_body())
-    stream = ask_chat(responses.to_chat(body), responses.NAMES)
+    stream = await ask_chat(responses.to_chat(body), responses.NAMES)
     writer = Writer(body, stream.routed.model)
     if body.get("stream"):
         return respond_translated(stream, writer)
-    read_whole(stream, writer)
+    await read_whole(stream, writer)
     return jsonify(writer.response)

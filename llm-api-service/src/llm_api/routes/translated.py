@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import AsyncIterator, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
 
 from flask import Response
 
-from llm_api import bridge, chat_request
-from llm_api.bridge import Stream
+from llm_api import chat_request
 from llm_api.dialects.chunks import Alive, Item, Reader
 from llm_api.errors import ApiError
+from llm_api.providers import sse
 from llm_api.providers.base import RefusedError
 from llm_api.routes.answers import ask, error_of, respond_events
 from llm_api.service import current_settings
+from llm_api.stream import Stream
 
 PARAMETER = re.compile(r"\w+")
 
@@ -38,7 +37,7 @@ class Writer(Protocol):
         """Return the last events."""
 
 
-def ask_chat(chat: Mapping[str, Any], names: Mapping[str, str]) -> Stream:
+async def ask_chat(chat: Mapping[str, Any], names: Mapping[str, str]) -> Stream:
     """Return the answer to `chat`, which has begun. It must be closed.
 
     Args:
@@ -50,22 +49,22 @@ def ask_chat(chat: Mapping[str, Any], names: Mapping[str, str]) -> Stream:
     """
     try:
         try:
-            return _ask(chat)
+            return await _ask(chat)
         except RefusedError as refusal:
             refused = error_of(refusal)
             if not _wants_other_limit(refused):
                 raise refused from refusal
             others = {name: value for name, value in chat.items() if name != "max_tokens"}
-            return _ask({**others, "max_completion_tokens": chat["max_tokens"]})
+            return await _ask({**others, "max_completion_tokens": chat["max_tokens"]})
     except RefusedError as refusal:
         raise _renamed(error_of(refusal), names) from refusal
     except ApiError as error:
         raise _renamed(error, names) from error
 
 
-def _ask(chat: Mapping[str, Any]) -> Stream:
+async def _ask(chat: Mapping[str, Any]) -> Stream:
     now = current_settings()
-    return ask(chat_request.from_body(chat, model=now.model, system_prompt=now.system_prompt))
+    return await ask(chat_request.from_body(chat, model=now.model, system_prompt=now.system_prompt))
 
 
 def _wants_other_limit(refused: ApiError) -> bool:
@@ -90,14 +89,14 @@ def _renamed(error: ApiError, names: Mapping[str, str]) -> ApiError:
     )
 
 
-def read_whole(stream: Stream, writer: Writer) -> None:
+async def read_whole(stream: Stream, writer: Writer) -> None:
     """Write the whole answer `stream`, and close that.
 
     Raises:
         ApiError: 504, it is none.
     """
-    with closing(stream):
-        data = b"".join(stream)
+    async with stream:
+        data = await stream.read()
     reader = Reader()
     for item in (*reader.whole(data), *reader.end()):
         writer.take(item)
@@ -119,39 +118,29 @@ class Events:
         self._stream = stream
         self._writer = writer
         self._reader = Reader()
-        self._events = self._translate()
-        self._last = time.monotonic()
 
-    def __iter__(self) -> Iterator[bytes]:
-        """Return the iterator, which is this."""
-        return self
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the events, of which some of the provider's have none."""
+        yield self._writer.begin()
+        async for data in self._stream:
+            if events := self._written(self._reader.events(data)):
+                yield events
+        yield self._end()
 
-    def __next__(self) -> bytes:
-        """Return the next events, or nothing, or a sign of life.
+    def alive(self) -> bytes:
+        """Return a sign of life."""
+        return self._writer.take(Alive())
 
-        Raises:
-            StopIteration: the answer has ended.
-        """
-        return next(self._events)
+    def broken(self, message: str) -> bytes:
+        """Return the last events of an answer that is not whole."""
+        return self._written(self._reader.events(sse.broken(message))) + self._end()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the answer. May be called more than once."""
-        self._stream.close()
+        await self._stream.close()
 
-    def _translate(self) -> Iterator[bytes]:
-        writer, reader = self._writer, self._reader
-        yield writer.begin()
-        for data in self._stream:
-            # Nothing is passed on, too: the server sees by it whether the client is still there.
-            yield self._written(reader.events(data))
-        yield self._written(reader.end()) + writer.end()
+    def _end(self) -> bytes:
+        return self._written(self._reader.end()) + self._writer.end()
 
     def _written(self, items: Iterator[Item]) -> bytes:
-        events = b"".join(map(self._writer.take, items))
-        now = time.monotonic()
-        # What the provider says need not be for the client, who should hear something even so.
-        if not events and now - self._last >= bridge.HEARTBEAT:
-            events = self._writer.take(Alive())
-        if events:
-            self._last = now
-        return events
+        return b"".join(map(self._writer.take, items))

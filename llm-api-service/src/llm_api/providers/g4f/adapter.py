@@ -17,7 +17,7 @@ from llm_api.config import ProviderConfig
 from llm_api.errors import error_body
 from llm_api.operations import Operation, Request
 from llm_api.providers import sse
-from llm_api.providers.base import Answer, ProviderError, RefusedError, Way, nothing
+from llm_api.providers.base import Answer, ProviderError, RefusedError, Way
 from llm_api.providers.g4f import containment, images
 from llm_api.providers.g4f.writer import Writer
 
@@ -55,6 +55,8 @@ ROLES: Mapping[str, str] = {
     "user": "user",
     "assistant": "assistant",
 }
+# Whether a class yields what it sends, too, for which nobody waits here.
+SAYS_ITS_REQUEST = "yield_request"
 STATUS = re.compile(r"(?:Error|Response) (\d{3})")
 
 
@@ -96,7 +98,11 @@ class G4FProvider:
         self._honoured = containment.honoured_parameters(provider)
         self._passed_on = {ours: its for ours, its in PASSED_ON.items() if its in self._honoured}
         always = {"cookies": dict(surroundings.cookies), "api_key": config.api_key}
-        self._always = {n: v for n, v in always.items() if v and n in self._honoured}
+        self._always: dict[str, Any] = {
+            n: v for n, v in always.items() if v and n in self._honoured
+        }
+        if SAYS_ITS_REQUEST in self._honoured:
+            self._always[SAYS_ITS_REQUEST] = False
         self._remove_sources = surroundings.remove_sources
         self._proxy = surroundings.egress_proxy or None
         self._forwarder: Forwarder | None = None
@@ -164,7 +170,7 @@ class G4FProvider:
             RefusedError: the provider called the request a bad one.
         """
         if request.operation is Operation.IMAGES:
-            yield Answer("application/json", await self._images(request, model), nothing())
+            yield Answer("application/json", await self._images(request, model))
             return
         writer = Writer(model, request, remove_sources=self._remove_sources)
         async with aclosing(await self._ask(request, model)) as items:
@@ -180,7 +186,7 @@ class G4FProvider:
             if request.stream:
                 yield Answer(sse.CONTENT_TYPE, first, _rest(items, writer))
             else:
-                yield Answer("application/json", writer.whole(), nothing())
+                yield Answer("application/json", writer.whole())
 
     async def _images(self, request: Request, model: str) -> bytes:
         async with aclosing(await self._ask(request, model)) as items:
@@ -227,7 +233,8 @@ def _operations(provider: Any) -> frozenset[Operation]:
 
 async def _first(items: AsyncGenerator[Any, None], writer: Writer) -> bytes:
     async for item in items:
-        if data := writer.take(item):
+        data = writer.take(item)
+        if writer.begun:
             return data
     raise ProviderError("an empty answer")
 

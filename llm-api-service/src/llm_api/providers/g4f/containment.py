@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import aiohttp
 from yarl import URL
+
+from llm_api.providers.connector import Connector
 
 # What g4f would fetch, without a timeout, from its home.
 LIVE_PROVIDERS = {
@@ -50,10 +51,15 @@ def _quieten() -> None:
     os.environ.setdefault("G4F_CACHE_DIR", str(home / "cache"))
     from g4f import debug  # noqa: PLC0415 (not before its home is set)
     from g4f.client.factory import AbstractClientFactory  # noqa: PLC0415 (the same)
+    from g4f.providers.response import JsonResponse  # noqa: PLC0415 (the same)
 
     debug.version_check = False
     debug.logging = False
     AbstractClientFactory._live_providers = LIVE_PROVIDERS
+    # Classes yield what they receive as objects, too. Nobody wants these here, and to make one for
+    # each token takes longer than all else that is done with it.
+    unwanted = JsonResponse()
+    JsonResponse.from_dict = classmethod(lambda *_: unwanted)
 
 
 def listed_models(provider: Any) -> tuple[str, ...]:
@@ -143,7 +149,7 @@ def honoured_parameters(provider: Any) -> frozenset[str]:
     return frozenset(names)
 
 
-class OwnConnector(aiohttp.TCPConnector):
+class OwnConnector(Connector):
     """A connector without limits in place of g4f's, which allows 20 connections to a host.
 
     All its classes share it; it is closed with the last of them.
@@ -151,7 +157,7 @@ class OwnConnector(aiohttp.TCPConnector):
 
     def __init__(self) -> None:
         """Start with no user."""
-        super().__init__(limit=0)
+        super().__init__()
         self.users = 0
 
 

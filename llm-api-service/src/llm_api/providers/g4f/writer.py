@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from llm_api.operations import Request
 from llm_api.providers import sse
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 CHARACTERS_PER_TOKEN = 4
 # What OpenAI's clients know, and what else g4f's providers call it.
 FINISH_REASONS = {
@@ -36,6 +38,9 @@ class Writer:
             "model": model,
         }
         self._request = request
+        # All that comes before the choices in an event.
+        begin = {**self._base, "object": "chat.completion.chunk"}
+        self._begin = f'data: {_encode(begin)[:-1]},"choices":'
         self._with_usage = bool((request.body.get("stream_options") or {}).get("include_usage"))
         self._texts = [name for name in TEXTS if not remove_sources or name not in SOURCES]
         self._text: list[str] = []
@@ -44,7 +49,7 @@ class Writer:
         self._usage: dict[str, int] = {}
 
     def take(self, item: Any) -> bytes:
-        """Note `item` and return the event for it, which is empty if it says nothing."""
+        """Note `item` and return the event for it, if it says something and they are wanted."""
         # By name: importing g4f's classes here would cost every replica that has no g4f provider.
         kind = type(item).__name__
         if isinstance(item, str):
@@ -60,6 +65,11 @@ class Writer:
             given = item.get_dict()
             self._usage = {name: int(given.get(name) or 0) for name in COUNTS}
         return b""
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything has been said."""
+        return bool(self._text or self._reasoning)
 
     def end(self) -> bytes:
         """Return the last events: the reason, the usage if it was asked for, and `[DONE]`."""
@@ -80,18 +90,19 @@ class Writer:
     def _delta(self, parts: list[str], name: str, text: str) -> bytes:
         if not text:
             return b""
-        first = not self._text and not self._reasoning
+        first = not self.begun
         parts.append(text)
+        if not self._request.stream:
+            return b""
         role = {"role": "assistant"} if first else {}
         return self._chunk([{"index": 0, "delta": {**role, name: text}, "finish_reason": None}])
 
-    def _chunk(self, choices: list[dict[str, Any]], **more: Any) -> bytes:
-        if self._with_usage:
-            # Where it was asked for, every chunk has the field.
-            more = {"usage": None, **more}
-        return sse.event(
-            {**self._base, "object": "chat.completion.chunk", "choices": choices, **more}
-        )
+    def _chunk(
+        self, choices: list[dict[str, Any]], usage: Mapping[str, int] | None = None
+    ) -> bytes:
+        # Where it was asked for, every chunk has the field.
+        end = f',"usage":{_encode(usage)}' if self._with_usage else ""
+        return f"{self._begin}{_encode(choices)}{end}}}\n\n".encode()
 
     def _counts(self) -> dict[str, int]:
         """Return the provider's token counts, or an estimate where it gives none."""

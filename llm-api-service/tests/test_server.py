@@ -1,4 +1,4 @@
-"""The loop that does all provider I/O."""
+"""The server around the application."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import sys
 
 MANY_NAMES = """
 import asyncio, os
-from llm_api.bridge import RESOLVERS, Loop
-loop = Loop()
+import uvloop
+from llm_api import server
 async def look_up():
     await asyncio.get_running_loop().getaddrinfo("localhost", 80)
-loop.run(look_up())
-print(len(os.listdir("/proc/self/task")) - RESOLVERS, flush=True)
+server.prepare()
+uvloop.run(look_up())
+print(len(os.listdir("/proc/self/task")) - server.RESOLVERS, flush=True)
 os._exit(0)
 """
 
