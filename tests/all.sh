@@ -2,7 +2,7 @@
 # Runs the tests that need no cluster beside the molecule scenarios: most of either wait for something most of the time.
 # The output of the former is shown when the latter have ended.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

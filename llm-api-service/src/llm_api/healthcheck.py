@@ -1,6 +1,7 @@
 """Exit with 0 if the replica in this container can answer, for the engine's health check.
 
-With paths as arguments each of them has to be answered instead, for whoever is about to send it requests.
+With paths as arguments each of them has to be answered instead, for whoever is about to send it
+requests.
 """
 
 from __future__ import annotations

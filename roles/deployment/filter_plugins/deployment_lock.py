@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters that write a lock on behalf of this run, and tell whether the run that holds one is gone."""
+"""Filters that write a lock for this run, and tell whether the run that holds one is gone."""
 
 from __future__ import annotations
 

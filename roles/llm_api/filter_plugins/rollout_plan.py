@@ -35,6 +35,7 @@ def rollout_plan(
     replicas: int,
     most: int,
     release: str,
+    *,
     batch: str | int,
     strategy: str,
 ) -> dict[str, Any]:
@@ -91,6 +92,11 @@ def kept(containers: Sequence[Container], releases: Sequence[str]) -> list[str]:
     return sorted(match[0] for match in matches if match and match[2] in releases)
 
 
+def after(names: Sequence[str], number: int) -> list[str]:
+    """Return `names` without the first `number` of them."""
+    return list(names[number:])
+
+
 def canary_fault(figures: Mapping[str, Any], canary: str, tolerance: float) -> str:
     """Return what speaks against the release of the replica `canary`: nothing if it does well.
 
@@ -144,7 +150,7 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
         return {
-            "llm_api_batch_size": batch_size,
+            "llm_api_after": after,
             "llm_api_canary_fault": canary_fault,
             "llm_api_rollout_plan": rollout_plan,
             "llm_api_surplus": surplus,
