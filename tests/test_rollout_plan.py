@@ -9,6 +9,7 @@ import pytest
 from roles.llm_api.filter_plugins.rollout_plan import (
     batch_size,
     canary_fault,
+    forgotten,
     kept,
     rollout_plan,
     surplus,
@@ -115,6 +116,13 @@ def test_surplus_and_kept() -> None:
     ]
     assert surplus(found, 2) == ["api10", "api3"]
     assert kept(found, [NEW]) == ["api1-0e30e300"]
+
+
+def test_releases_that_are_forgotten() -> None:
+    recorded = ["failed", "third", "first", "runs", "second"]
+    known = ["runs", "first", "second", "third"]
+    assert forgotten(recorded, known, "runs", 2) == ["failed", "third"]
+    assert forgotten(recorded, known, "runs", 0) == ["failed", "first", "second", "third"]
 
 
 @pytest.mark.parametrize(

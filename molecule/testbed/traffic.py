@@ -27,12 +27,16 @@ class Traffic:
     Nothing is repeated: each failure that a client would see is in `failures`.
     """
 
-    def __init__(self, url: str, *, gets: int = 1, chats: int = 0) -> None:
-        """Plan for `gets` clients that get the models of `url` and `chats` that chat."""
+    def __init__(self, url: str, *, gets: int = 1, chats: int = 0, pause: float = PAUSE) -> None:
+        """Plan for `gets` clients that get the models of `url` and `chats` that chat.
+
+        Each of them makes a `pause` of so many seconds after each answer.
+        """
         self.succeeded: Counter[str] = Counter()
         self.failures: list[str] = []
         self._url = url
         self._clients = {"get": gets, "chat": chats}
+        self._pause = pause
         self._stop = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 
@@ -90,4 +94,4 @@ class Traffic:
                 self.failures.append(f"{name}: {type(error).__name__}: {error}")
             else:
                 self.succeeded[name] += 1
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(self._pause)

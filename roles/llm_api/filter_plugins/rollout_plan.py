@@ -92,9 +92,20 @@ def kept(containers: Sequence[Container], releases: Sequence[str]) -> list[str]:
     return sorted(match[0] for match in matches if match and match[2] in releases)
 
 
-def after(names: Sequence[str], number: int) -> list[str]:
-    """Return `names` without the first `number` of them."""
-    return list(names[number:])
+def forgotten(
+    recorded: Sequence[str], known: Sequence[str], release: str, number: int
+) -> list[str]:
+    """Return those of the releases `recorded` that nobody will go back to.
+
+    Args:
+        recorded: all that there are.
+        known: those that were brought out, the last one first. The others have not proved
+            themselves.
+        release: the one that runs.
+        number: how many are kept besides.
+    """
+    kept_ones = [name for name in known if name != release][:number]
+    return sorted(set(recorded) - {release, *kept_ones})
 
 
 def canary_fault(figures: Mapping[str, Any], canary: str, tolerance: float) -> str:
@@ -150,9 +161,9 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
         return {
-            "llm_api_after": after,
             "llm_api_canary_fault": canary_fault,
             "llm_api_rollout_plan": rollout_plan,
             "llm_api_surplus": surplus,
+            "llm_api_forgotten": forgotten,
             "llm_api_kept": kept,
         }
