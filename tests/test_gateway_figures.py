@@ -16,14 +16,13 @@ from gateway_control.figures import BLOCK, figures
 from tests.conftest import Start
 from tests.lab.gateway import docker
 
-NOW = time.time()
 HOSTS = "127.0.0.1 localhost\n10.0.0.11 api1 # the first\n10.0.0.12 api2\n"
 
 
 def line(ago: float = 1, status: int = 200, **upstream: str) -> str:
     """Return a line of the access log, of so many seconds ago."""
     entry = {
-        "time": datetime.fromtimestamp(int(NOW - ago), UTC).isoformat(),
+        "time": datetime.fromtimestamp(int(time.time() - ago), UTC).isoformat(),
         "path": "/v1/models",
         "status": status,
         "seconds": 0.5,
@@ -41,7 +40,7 @@ def read(folder: Path, lines: Iterable[str], seconds: float = 60, **options: Any
     hosts.write_text(HOSTS)
     log = folder / "access.log"
     log.write_text("".join(f"{line}\n" for line in lines))
-    return figures(NOW - seconds, log, hosts, **options)
+    return figures(time.time() - seconds, log, hosts, **options)
 
 
 def test_an_empty_log_says_that_nothing_was_asked(tmp_path: Path) -> None:

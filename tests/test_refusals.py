@@ -36,12 +36,14 @@ REFUSED = {
     "egress_dns_timeout=0": ["egress_dns_timeout is 0", "from 1 to 60"],
     "PRIVATE_MODE=true": ["PRIVATE_MODE", "set llm_api_private_mode instead"],
     "llm_api_max_streams=0": ["llm_api_max_streams is 0", "from 1 to 10000"],
-    "llm_api_admin_password=canary": ["llm_api_admin_password must have at least 8"],
-    "llm_api_database_url=mysql://u:canary@h/n": ["llm_api_database_url must be postgresql://"],
+    "llm_api_admin_password=nightingale": ["llm_api_admin_password must have at least 8"],
+    "llm_api_database_url=mysql://u:nightingale@h/n": [
+        "llm_api_database_url must be postgresql://"
+    ],
     "status_seconds=0": ["status_seconds is 0", "from 1 to 3600"],
     "status_disk_free_percent=101": ["status_disk_free_percent is 101", "from 0 to 100"],
     "status_certificate_days=-1": ["status_certificate_days is -1", "from 0 to 365"],
-    "backup_passphrase=canary": ["backup_passphrase must have at least 12"],
+    "backup_passphrase=nightingale": ["backup_passphrase must have at least 12"],
     '{"backup_hours": [2]}': ["backup_hours needs backup_passphrase"],
     "autoheal_backoff=0": ["autoheal_backoff is 0", "from 1 to 86400"],
     "gateway_limit_rate=fast": ["gateway_limit_rate has 'fast'", "10r/s"],
@@ -82,7 +84,7 @@ def assert_refused(name: str, argument: str, parts: list[str]) -> None:
         assert part in message
     assert "changed=0" in message
     assert "TASK [docker_engine" not in message
-    assert "canary" not in message
+    assert "nightingale" not in message
     assert "TASK [images" not in message
 
 

@@ -13,12 +13,12 @@ RECORD = "/opt/freegpt4/logs/deploys.log"
 # Answers 500 to every request for a path that begins like this.
 _SICK = """
 import flask
-healthy = flask.Flask.dispatch_request
-def dispatch(self):
+healthy = flask.Flask.finalize_request
+def sick(self, answer, *arguments, **options):
     if flask.request.path.startswith({path!r}):
-        flask.abort(500)
-    return healthy(self)
-flask.Flask.dispatch_request = dispatch
+        answer = "sick", 500
+    return healthy(self, answer, *arguments, **options)
+flask.Flask.finalize_request = sick
 """
 
 # A module of the image, and a file by which Python imports it whenever it starts.
