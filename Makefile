@@ -83,9 +83,9 @@ templates: dev-tools engine ## Tests of the roles' interfaces, templates and doc
 molecule: dev-tools engine ## Deploy to test hosts and prove the result
 	@tests/molecule.sh
 
-.PHONY: recovery
-recovery: dev-tools engine ## Prove on test hosts what brings a whole host back, and that backups restore it
-	@tests/molecule.sh recovery
+.PHONY: operations
+operations: dev-tools engine ## Prove on test hosts how releases come and go, and what brings a whole host back
+	@tests/molecule.sh rollout recovery
 
 .PHONY: testssl
 testssl: dev-tools engine ## Let testssl.sh judge the gateway's TLS (three minutes)

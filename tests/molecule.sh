@@ -7,8 +7,8 @@ scenarios=("$@")
 if [ ${#scenarios[@]} -eq 0 ]; then
     # First those that count and measure little: other tests may run beside them.
     scenarios=(engine refusals tls)
-    # It has a verb of its own: with it, all of them together would take too long.
-    apart=" recovery "
+    # They have a verb of their own, `make operations`: with them, all would take too long.
+    apart=" recovery rollout "
     for file in molecule/*/molecule.yml; do
         name=$(basename "$(dirname "$file")")
         [[ "$apart ${scenarios[*]} " == *" $name "* ]] || scenarios+=("$name")
