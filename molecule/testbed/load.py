@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 import uuid
 from collections import Counter
 from dataclasses import dataclass
 from statistics import median
-from types import TracebackType
-from typing import Self
+
+from testbed.background import Background
 
 # Seconds that a client waits for an answer, and between its requests.
 PATIENCE = 8.0
@@ -38,7 +37,7 @@ class Outcome:
     failure: str
 
 
-class Load:
+class Load(Background):
     """Clients that ask for as long as the `with` block lasts; what is under way is finished.
 
     Each request has a connection of its own and nothing is repeated, so each failure is one
@@ -53,23 +52,7 @@ class Load:
         self._address = address
         self._clients = [False] * posts + [True] * streams
         self._pause = pause
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
-
-    def __enter__(self) -> Self:
-        """Start the clients."""
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Stop, once what is under way has ended."""
-        self._stop.set()
-        self._thread.join()
+        super().__init__(lambda: asyncio.run(self._run()))
 
     @property
     def posts(self) -> list[Outcome]:
@@ -99,7 +82,7 @@ class Load:
         await asyncio.gather(*(self._repeat(stream) for stream in self._clients))
 
     async def _repeat(self, stream: bool) -> None:
-        while not self._stop.is_set():
+        while not self.stopped:
             self.outcomes.append(await ask(self._address, stream=stream))
             await asyncio.sleep(self._pause)
 

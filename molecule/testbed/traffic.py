@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from types import TracebackType
-from typing import Self
 
 import httpx
 from openai import AsyncOpenAI, OpenAIError
+
+from testbed.background import Background
 
 # A connection for each request: on a kept one, a client may always meet the moment in which
 # the other end closes it.
@@ -21,7 +20,7 @@ HEADERS = {"Connection": "close"}
 PAUSE = 0.1
 
 
-class Traffic:
+class Traffic(Background):
     """GETs and streamed chats for as long as the `with` block lasts; those under way are finished.
 
     Nothing is repeated: each failure that a client would see is in `failures`.
@@ -37,23 +36,7 @@ class Traffic:
         self._url = url
         self._clients = {"get": gets, "chat": chats}
         self._pause = pause
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
-
-    def __enter__(self) -> Self:
-        """Start the clients."""
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Stop, once what is under way has ended."""
-        self._stop.set()
-        self._thread.join()
+        super().__init__(lambda: asyncio.run(self._run()))
 
     async def _run(self) -> None:
         async with (
@@ -87,7 +70,7 @@ class Traffic:
             )
 
     async def _repeat(self, name: str, request: Callable[[], Awaitable[None]]) -> None:
-        while not self._stop.is_set():
+        while not self.stopped:
             try:
                 await request()
             except (httpx.HTTPError, OpenAIError) as error:

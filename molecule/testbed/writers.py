@@ -6,11 +6,10 @@ import hashlib
 import json
 import shlex
 import subprocess
-import threading
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
+from functools import partial
 
+from testbed.background import Background
 from testbed.cluster import Cluster
 
 DATABASE = "/opt/freegpt4/data/llm-api/state.db"
@@ -25,7 +24,7 @@ print(json.dumps([sound, [row[0] for row in database.execute("SELECT digest FROM
 """
 
 
-class Writers:
+class Writers(Background):
     """Makes tokens in each of `replicas` for as long as the `with` block lasts, or they run.
 
     Attributes:
@@ -36,39 +35,24 @@ class Writers:
         """Write in the replicas on the test host `container`."""
         self.acknowledged: list[str] = []
         self._container = container
-        self._replicas = replicas
         self._processes: list[subprocess.Popen[str]] = []
-        self._threads: list[threading.Thread] = []
+        super().__init__(*(partial(self._write, replica) for replica in replicas))
 
-    def __enter__(self) -> Self:
-        """Start them."""
-        for replica in self._replicas:
-            process = subprocess.Popen(
-                ["docker", "exec", self._container, "docker", "exec", replica, "sh", "-c", _LOOP],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-            )
-            thread = threading.Thread(target=self._listen, args=(process,), daemon=True)
-            thread.start()
-            self._processes.append(process)
-            self._threads.append(thread)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
         """Stop them. Whatever is heard of by then is made."""
         for process in self._processes:
             process.kill()
             process.wait()
-        for thread in self._threads:
-            thread.join()
+        super().stop()
 
-    def _listen(self, process: subprocess.Popen[str]) -> None:
+    def _write(self, replica: str) -> None:
+        process = subprocess.Popen(
+            ["docker", "exec", self._container, "docker", "exec", replica, "sh", "-c", _LOOP],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self._processes.append(process)
         assert process.stdout
         for line in process.stdout:
             # A line without its end was not said to the end.

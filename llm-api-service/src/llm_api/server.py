@@ -52,8 +52,7 @@ async def serve(asgi: Asgi, port: int, shutdown_timeout: int) -> None:
     """Serve until a signal comes, and then let open answers finish for so many seconds."""
     config = Config(
         asgi,
-        # In the container, whose network is internal.
-        host="0.0.0.0",  # noqa: S104
+        host="0.0.0.0",  # noqa: S104 - of the container, whose network is internal
         port=port,
         http=Limited,
         ws="none",
@@ -84,6 +83,7 @@ class Limited(HttpToolsProtocol):
         self._size = 0
         self._refused: HTTPStatus | None = None
 
+    # uvicorn, too, narrows what asyncio says of the argument.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Let one that never asks anything be idle no longer than others."""
         super().connection_made(transport)

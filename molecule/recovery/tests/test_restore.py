@@ -31,7 +31,7 @@ HOST = "api.example.test"
 CERTIFICATES = f"/opt/freegpt4/certificates/{HOST}"
 PASSWORD = "/opt/freegpt4/secrets/llm-api/admin_password"
 BACKUP = "/opt/freegpt4/bin/backup"
-ARCHIVE = "/root/archive"
+ARCHIVE = "/srv/archive"
 
 # A program that makes backups of a format that is yet to come.
 NEWER = """
@@ -156,14 +156,14 @@ def test_what_cannot_be_restored_changes_nothing(
     damaged = bytearray(made.path.read_bytes())
     damaged[len(damaged) // 2] ^= 0xFF
     assert_refused(spare, bytes(damaged), "the archive is damaged")
-    cluster.host.check_output("mkdir --parents /root/newer")
+    cluster.host.check_output("mkdir --parents /srv/newer")
     settings = json.loads(
         cluster.host.check_output("cat /opt/freegpt4/lib/backup/settings.json")
-    ) | {"directory": "/root/newer"}
-    cluster.host.check_output("echo %s > /root/newer.json", json.dumps(settings))
+    ) | {"directory": "/srv/newer"}
+    cluster.host.check_output("echo %s > /srv/newer.json", json.dumps(settings))
     newer = cluster.host.check_output(
         "echo %s | PYTHONPATH=/opt/freegpt4/lib/backup python3 -c %s"
-        " --settings /root/newer.json create",
+        " --settings /srv/newer.json create",
         PASSPHRASE,
         NEWER,
     )
