@@ -42,7 +42,7 @@ def test_the_service_is_as_described(upstream: FakeUpstream, tmp_path: Path) -> 
             env=os.environ | {"SCHEMATHESIS_HOOKS": str(HOOKS)},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
             check=False,
         )
         assert told.returncode == 0, told.stdout

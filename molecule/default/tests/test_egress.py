@@ -122,7 +122,7 @@ def test_nobody_outside_reaches_it(cluster: Cluster, outside: Neighbour) -> None
 
 
 def deploy(variables: dict[str, Any]) -> None:
-    run = run_site("--extra-vars", json.dumps(variables))
+    run = run_site("--tags", "egress,llm_api", "--extra-vars", json.dumps(variables))
     assert not run.failed, run.output
 
 
