@@ -1,21 +1,40 @@
 #!/usr/bin/env bash
-# Runs the tests that need no cluster beside the molecule scenarios: most of either wait for something most of the time.
-# The output of the former is shown when the latter have ended.
+# Runs all tests: two rows beside each other, since most of either wait for something most of the time, and then what
+# measures, by itself. The output of the second row is shown when both have ended.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# What both are made of, before both would make it.
+# What both rows are made of, before both would make it.
 ansible-playbook tests/images.yml -e tests_tags_file="$work/tags.json" || exit
 
-{ make unit && make templates; } >"$work/log" 2>&1 &
-beside=$!
-tests/molecule.sh
-molecule=$?
-wait "$beside"
-fast=$?
-cat "$work/log"
-[ "$molecule" -eq 0 ] || echo "molecule failed: see its output above" >&2
-exit $((molecule | fast))
+# A failure ends nothing but its own step: whoever mends it wants to see all of them.
+failed=()
+step() {
+    "$@" || failed+=("$*")
+}
+
+second_row() {
+    step make unit
+    step make templates
+    step tests/molecule.sh tls
+    report
+}
+
+report() {
+    [ ${#failed[@]} -eq 0 ] || printf 'failed: %s\n' "${failed[@]}" >&2
+    [ ${#failed[@]} -eq 0 ]
+}
+
+second_row >"$work/second" 2>&1 &
+second=$!
+for scenario in engine refusals default; do
+    step tests/molecule.sh "$scenario"
+done
+wait "$second" || failed+=("what stands below as failed")
+cat "$work/second"
+
+step tests/molecule.sh failover
+report
