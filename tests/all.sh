@@ -33,7 +33,7 @@ second=$!
 for scenario in engine refusals default; do
     step tests/molecule.sh "$scenario"
 done
-wait "$second" || failed+=("what stands below as failed")
+wait "$second" || failed+=("steps of the second row, named at the end of its output")
 cat "$work/second"
 
 step tests/molecule.sh failover

@@ -82,6 +82,13 @@ def test_only_what_differs_is_written_and_the_surplus_goes(folder: Folder) -> No
     assert (folder.path / "inner").is_dir()
 
 
+def test_other_ends_of_lines_are_put_right(folder: Folder) -> None:
+    folder.keep(FILES)
+    (folder.path / "one.conf").write_bytes(b"first\r\n")
+    assert folder.keep(FILES)["written"] == ["one.conf"]
+    assert (folder.path / "one.conf").read_bytes() == b"first\n"
+
+
 def test_a_mode_is_put_right(folder: Folder) -> None:
     folder.keep(FILES)
     (folder.path / "one.conf").chmod(0o666)

@@ -52,7 +52,7 @@ def read(path: Path) -> dict[str, str]:
     if not path.is_dir():
         return {}
     return {
-        file.name: file.read_text(errors="replace")
+        file.name: file.read_bytes().decode(errors="replace")
         for file in sorted(path.iterdir())
         if file.is_file()
     }
@@ -77,8 +77,8 @@ def differences(
 def replace(module: AnsibleModule, file: Path, content: str) -> None:
     """Give a file another content, so that whoever reads it sees either the old or the new."""
     descriptor, draft = tempfile.mkstemp(dir=module.tmpdir)
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(content)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content.encode())
     module.atomic_move(draft, str(file))
 
 
@@ -91,7 +91,8 @@ def keep(module: AnsibleModule) -> dict[str, Any]:
     removed = [name for name in present if name not in wanted]
     changed = bool(written or removed or not path.is_dir())
     if not module.check_mode:
-        path.mkdir(exist_ok=True)
+        # Nobody else looks in until everything has the modes that it is to have.
+        path.mkdir(mode=0o700, exist_ok=True)
         for name in written:
             replace(module, path / name, wanted[name])
         for name in removed:
