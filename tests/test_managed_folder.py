@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.lab.templates import ROLES
+from tests.lab.modules import run_module
 
-MODULE = ROLES / "cluster/library/managed_folder.py"
 FILES = {"one.conf": "first\n", "two.conf": "second\n"}
 
 
@@ -24,6 +19,7 @@ class Folder:
     def __init__(self, path: Path) -> None:
         """Keep `path`, which need not be there."""
         self.path = path
+        self._room = next(parent for parent in path.parents if parent.exists())
 
     def keep(self, files: dict[str, Any], **options: Any) -> dict[str, Any]:
         """Run the module and return what it says."""
@@ -32,19 +28,9 @@ class Folder:
             "files": files,
             "folder_mode": "0750",
             "mode": "0640",
-            "_ansible_tmpdir": str(self.path.parent),
             **options,
         }
-        result = subprocess.run(
-            [sys.executable, str(MODULE)],
-            input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
-            stdout=subprocess.PIPE,
-            text=True,
-            check=False,
-            env={**os.environ, "TMPDIR": str(self.path.parent)},
-        )
-        said: dict[str, Any] = json.loads(result.stdout)
-        return said
+        return run_module("cluster/managed_folder", self._room, arguments)
 
     def contents(self) -> dict[str, str]:
         """Return what is in the files."""
@@ -121,6 +107,6 @@ def test_what_is_no_file_is_refused(folder: Folder, files: dict[str, Any]) -> No
 
 def test_a_missing_place_is_named(tmp_path: Path) -> None:
     folder = Folder(tmp_path / "nowhere/kept")
-    said = folder.keep(FILES, _ansible_tmpdir=str(tmp_path))
+    said = folder.keep(FILES)
     assert said["failed"]
     assert f"{folder.path} cannot be kept" in said["msg"]
