@@ -17,6 +17,7 @@ import docker
 import pytest
 import testinfra
 from testbed.cluster import Cluster
+from testbed.lock import HOLDER, LOCK, hold_lock
 from testbed.outside import address_of
 from testbed.playbook import PlaybookRun, run_playbook
 from testbed.waiting import wait_until
@@ -172,6 +173,16 @@ def test_what_cannot_be_restored_changes_nothing(
     assert_refused(spare, copied.read_bytes(), "of a newer version: its format is 2")
     for folder in ("data", "secrets", "certificates"):
         assert not spare.host.file(f"/opt/freegpt4/{folder}").exists
+
+
+def test_nothing_is_restored_while_somebody_deploys(spare: Cluster, made: Made) -> None:
+    hold_lock(spare)
+    run = restore("-e", f"backup_archive={made.path}")
+    assert run.failed
+    assert f"{HOLDER} has been deploying" in run.output
+    assert HOLDER in spare.host.file(LOCK).content_string
+    assert not spare.host.file("/opt/freegpt4/data").exists
+    spare.host.check_output(f"rm {LOCK}")
 
 
 def assert_refused(spare: Cluster, content: bytes, reason: str) -> None:

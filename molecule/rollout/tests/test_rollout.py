@@ -6,7 +6,6 @@ The tests build upon one another, as the changes of a cluster do.
 from __future__ import annotations
 
 import json
-import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 from testbed.cluster import Cluster
+from testbed.lock import HOLDER, LOCK, WHY, hold_lock
 from testbed.playbook import PlaybookRun, kill_playbook, run_playbook
 from testbed.releases import WORDS_OF_BROKEN, build_faulty, record, running
 from testbed.traffic import Traffic
@@ -23,8 +23,6 @@ ROLLBACK = "playbooks/rollback.yml"
 
 # Seconds between a client's requests: the model that answers them takes a core of the host.
 PAUSE = 0.4
-
-LOCK = "/opt/freegpt4/lock"
 
 
 @contextmanager
@@ -163,22 +161,13 @@ def test_a_release_that_there_is_not(cluster: Cluster) -> None:
 
 
 def test_a_lock_that_somebody_holds(cluster: Cluster) -> None:
-    holder = {
-        "who": "anna@elsewhere",
-        "since": "2026-01-02T03:04:05Z",
-        "playbook": "site",
-        "why": "new image",
-        "control": "elsewhere",
-        "process": 4711,
-        "started": "1",
-    }
-    cluster.host.check_output(f"echo {shlex.quote(json.dumps(holder))} > {LOCK}")
+    hold_lock(cluster)
     run = run_playbook(DEPLOY, *variables(llm_api_replicas=1))
     assert run.failed
-    assert "anna@elsewhere has been deploying" in run.output
-    assert "because: new image" in run.output
+    assert f"{HOLDER} has been deploying" in run.output
+    assert f"because: {WHY}" in run.output
     assert "deployment_break_lock=true" in run.output
-    assert "anna@elsewhere" in cluster.host.file(LOCK).content_string
+    assert HOLDER in cluster.host.file(LOCK).content_string
     # Whether it is broken can be seen without deploying anything.
     broken = run_playbook(ROLLBACK, *variables(release="01234567", deployment_break_lock=True))
     assert "There is no release" in broken.output
