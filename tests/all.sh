@@ -13,7 +13,9 @@ ansible-playbook tests/images.yml -e tests_tags_file="$work/tags.json" || exit
 # A failure ends nothing but its own step: whoever mends it wants to see all of them.
 failed=()
 step() {
+    local start=$SECONDS
     "$@" || failed+=("$*")
+    echo "$(((SECONDS - start) / 60)) min $(((SECONDS - start) % 60)) s: $*"
 }
 
 second_row() {
