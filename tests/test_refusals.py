@@ -69,7 +69,8 @@ REFUSED_FOR_TLS = {
 
 def playbook(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["ansible-playbook", name, *arguments],
+        # Should a value be good after all, it is not deployed.
+        ["ansible-playbook", name, "--check", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
