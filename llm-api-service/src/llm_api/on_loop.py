@@ -13,6 +13,7 @@ from flask.ctx import RequestContext
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.routing import MapAdapter, Rule
 from werkzeug.utils import cached_property
+from werkzeug.wsgi import get_content_length
 
 from llm_api.asgi import Environ
 
@@ -36,7 +37,7 @@ class WholeRequest(Request):
             RequestEntityTooLarge: it is larger than it may be.
         """
         most = self.max_content_length
-        if most is not None and (self.content_length or 0) > most:
+        if most is not None and (get_content_length(self.environ) or 0) > most:
             raise RequestEntityTooLarge
         return cast(IO[bytes], self.environ["wsgi.input"])
 
