@@ -7,10 +7,11 @@ import threading
 import time
 
 import pytest
-from flask import Response, g, request
+from flask import Response, g, request, url_for
 from flask.testing import FlaskClient
 from in_process import InProcess
 
+from llm_api import on_loop
 from llm_api.asgi import Asgi
 from llm_api.on_loop import LoopFlask
 
@@ -87,3 +88,50 @@ def test_views_and_their_contexts(app: LoopFlask) -> None:
 
 async def _thread() -> int:
     return threading.get_ident()
+
+
+def test_a_view_is_found_by_all_that_it_depends_on(app: LoopFlask) -> None:
+    app.add_url_rule("/loop", "posted", lambda: "", methods=["POST"])
+    app.add_url_rule("/of/<name>", "of", lambda name: name)
+    asked = [
+        ("GET", "/loop?name=a", "on_loop", {}),
+        ("GET", "/loop", "on_loop", {}),
+        ("GET", "/loop?name=b", "on_loop", {}),
+        ("POST", "/loop", "posted", {}),
+        ("GET", "/of/a", "of", {"name": "a"}),
+        ("GET", "/of/b", "of", {"name": "b"}),
+    ]
+    # The second time some of them are remembered.
+    for method, path, endpoint, args in asked * 2:
+        with app.test_request_context(path, method=method) as context:
+            assert (context.request.endpoint, context.request.view_args) == (endpoint, args)
+            assert url_for("of", name="c", _external=True) == "http://localhost/of/c"
+    with app.test_request_context("/loop", headers={"Host": "elsewhere"}):
+        assert url_for("of", name="c", _external=True) == "http://elsewhere/of/c"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({"Connection": "Upgrade", "Upgrade": "websocket"}, 400), ({"Host": "a..b"}, 400)],
+)
+def test_what_is_remembered_lets_nothing_else_pass(
+    app: LoopFlask, headers: dict[str, str], status: int
+) -> None:
+    for _ in range(2):
+        with app.test_request_context("/loop") as context:
+            assert context.request.routing_exception is None
+        with app.test_request_context("/loop", headers=headers) as context:
+            assert context.request.routing_exception
+            assert context.request.routing_exception.code == status
+
+
+def test_what_is_remembered_does_not_grow_for_ever(
+    app: LoopFlask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(on_loop, "MOST_REMEMBERED", 3)
+    for number in range(10):
+        with app.test_request_context("/loop", headers={"Host": f"host{number}"}) as context:
+            assert context.request.endpoint == "on_loop"
+            assert len(app._remembered) <= 3
+    with app.test_request_context("/loop", headers={"Host": "a" * 60 + ".b" * 100}):
+        assert len(app._remembered) == 1

@@ -6,12 +6,50 @@ import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine
 from inspect import isawaitable, iscoroutinefunction
-from typing import Any
+from typing import IO, Any, cast
 
-from flask import Flask, Response
+from flask import Flask, Request, Response
 from flask.ctx import RequestContext
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.routing import MapAdapter, Rule
+from werkzeug.utils import cached_property
+from werkzeug.wsgi import get_content_length
 
 from llm_api.asgi import Environ
+
+# Requests whose view is remembered, and the longest host that they may name.
+MOST_REMEMBERED = 1024
+LONGEST_HOST = 255
+
+
+_Asked = tuple[str, str, str]
+"""Host, path and method."""
+
+
+class WholeRequest(Request):
+    """A request whose body has come whole, and is not longer than it says."""
+
+    @cached_property
+    def stream(self) -> IO[bytes]:
+        """The body, which needs no guard against reading past its end.
+
+        Raises:
+            RequestEntityTooLarge: it is larger than it may be.
+        """
+        most = self.max_content_length
+        if most is not None and (get_content_length(self.environ) or 0) > most:
+            raise RequestEntityTooLarge
+        return cast(IO[bytes], self.environ["wsgi.input"])
+
+
+class _Context(RequestContext):
+    """The context of a request, whose view may be known already."""
+
+    def match_request(self) -> None:
+        """Find the view, unless it is known."""
+        if self.request.url_rule is None:
+            super().match_request()
+            cast(LoopFlask, self.app).remember(self)
 
 
 class LoopFlask(Flask):
@@ -25,8 +63,39 @@ class LoopFlask(Flask):
     The context of a request is that of its task, so requests do not see each other's.
     """
 
+    request_class = WholeRequest
     loop: asyncio.AbstractEventLoop
     """The loop that requests are answered on, from the first of them on."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Begin without a view."""
+        super().__init__(*args, **kwargs)
+        self._remembered: dict[_Asked, tuple[MapAdapter, Rule]] = {}
+
+    def request_context(self, environ: Environ) -> RequestContext:
+        """Return the context of a request."""
+        return _Context(self, environ)
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Return what finds the view of `request`; where both are remembered, it has been found."""
+        known = self._remembered.get(asked) if request and (asked := _asked(request)) else None
+        if not request or not known:
+            return super().create_url_adapter(request)
+        adapter, request.url_rule = known
+        request.view_args = {}
+        return adapter
+
+    def remember(self, context: RequestContext) -> None:
+        """Remember the view of a request for others that ask the same, to be found only once.
+
+        Not where its path or its query says more than which view it is.
+        """
+        request, adapter, asked = context.request, context.url_adapter, _asked(context.request)
+        says_more = request.view_args or request.query_string
+        if asked and adapter and request.url_rule and not says_more:
+            if len(self._remembered) >= MOST_REMEMBERED:
+                self._remembered.clear()
+            self._remembered[asked] = adapter, request.url_rule
 
     async def respond(self, environ: Environ) -> Response:
         """Return the response to a request; all that can go wrong is one, too."""
@@ -88,3 +157,12 @@ class LoopFlask(Flask):
             return asyncio.run_coroutine_threadsafe(func(*args, **kwargs), self.loop).result()
 
         return wait
+
+
+def _asked(request: Request) -> _Asked | None:
+    """Return what the view of `request` depends on; None if there is more, or it is too long."""
+    environ = request.environ
+    host = environ.get("HTTP_HOST", "")
+    if not 0 < len(host) <= LONGEST_HOST or "HTTP_UPGRADE" in environ:
+        return None
+    return host, environ["PATH_INFO"], request.method

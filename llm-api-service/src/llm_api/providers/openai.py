@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from typing import Any, NoReturn
 
@@ -102,8 +102,7 @@ class OpenAIProvider:
             self._following.cancel()
         await self._session.close()
 
-    @asynccontextmanager
-    async def open(self, request: Request, model: str) -> AsyncIterator[Answer]:
+    def open(self, request: Request, model: str) -> AbstractAsyncContextManager[Answer]:
         """Send `request` and enter the answer once its first bytes are here.
 
         Raises:
@@ -111,10 +110,19 @@ class OpenAIProvider:
                 one that concerns our account there.
             RefusedError: any other status of 400 or above.
         """
+        return _Call(self, request, model)
+
+    async def post(self, request: Request, model: str) -> aiohttp.ClientResponse:
+        """Send `request`, and return the response once its head is here.
+
+        Raises:
+            ProviderError: no connection.
+        """
         try:
-            response = await self._session.post(
+            return await self._session.post(
                 self._urls[request.operation],
-                data=request.for_model(model),
+                data=aiohttp.BytesPayload(request.for_model(model)),
+                # Not the session's: a proxy would get those, too, and with them the key.
                 headers=self._headers,
                 proxy=self._proxy,
                 # It would turn the request into a GET, and might lead anywhere.
@@ -122,38 +130,56 @@ class OpenAIProvider:
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ProviderError(_reason(error)) from error
-        try:
-            yield await self._begin(response, request)
-        finally:
-            # A connection whose answer was read to the end has been kept for the next already.
-            response.close()
 
-    async def _begin(self, response: aiohttp.ClientResponse, request: Request) -> Answer:
+
+class _Call:
+    """The context of one request to a provider: see `OpenAIProvider.open`."""
+
+    def __init__(self, provider: OpenAIProvider, request: Request, model: str) -> None:
+        self._provider = provider
+        self._request = request
+        self._model = model
+        self._response: aiohttp.ClientResponse
+
+    async def __aenter__(self) -> Answer:
+        self._response = await self._provider.post(self._request, self._model)
         try:
-            if response.status != HTTPStatus.OK:
-                _raise_for(response.status, await response.content.read(LARGEST_REFUSAL))
-            content_type = response.headers.get("Content-Type", JSON)
-            if not content_type.startswith(sse.CONTENT_TYPE if request.stream else JSON):
-                raise ProviderError(f"an answer of type {content_type[:50]}")
-            if not request.stream:
-                body = await _read_whole(response)
-                _check_whole(body, request.operation)
-                return Answer(content_type, body)
-            events = sse.WholeEvents()
-            first = b""
-            # Comments are no beginning: until there is more, another provider may be asked.
-            while not any(sse.payloads(first)):
-                if not (chunk := await response.content.readany()):
-                    raise ProviderError("an empty answer")
-                first += _take(events, chunk)
-                if len(first) > LARGEST_EVENT:
-                    raise ProviderError("comments without end")
-            # Whatever was good before an error in the same chunk: nobody has seen it yet.
-            if error := _error_event(first):
-                _raise_for(_status_of(error), error)
-        except (aiohttp.ClientError, OSError) as error:
-            raise ProviderError(_reason(error)) from error
-        return Answer(content_type, first, _relay(response, events))
+            return await _begin(self._response, self._request)
+        except BaseException:
+            self._response.close()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        # A connection whose answer was read to the end has been kept for the next already.
+        self._response.close()
+
+
+async def _begin(response: aiohttp.ClientResponse, request: Request) -> Answer:
+    try:
+        if response.status != HTTPStatus.OK:
+            _raise_for(response.status, await response.content.read(LARGEST_REFUSAL))
+        content_type = response.headers.get("Content-Type", JSON)
+        if not content_type.startswith(sse.CONTENT_TYPE if request.stream else JSON):
+            raise ProviderError(f"an answer of type {content_type[:50]}")
+        if not request.stream:
+            body = await _read_whole(response)
+            _check_whole(body, request.operation)
+            return Answer(content_type, body)
+        events = sse.WholeEvents()
+        first = b""
+        # Comments are no beginning: until there is more, another provider may be asked.
+        while not any(sse.payloads(first)):
+            if not (chunk := await response.content.readany()):
+                raise ProviderError("an empty answer")
+            first += _take(events, chunk)
+            if len(first) > LARGEST_EVENT:
+                raise ProviderError("comments without end")
+        # Whatever was good before an error in the same chunk: nobody has seen it yet.
+        if error := _error_event(first):
+            _raise_for(_status_of(error), error)
+    except (aiohttp.ClientError, OSError) as error:
+        raise ProviderError(_reason(error)) from error
+    return Answer(content_type, first, _relay(response, events))
 
 
 def _way(config: ProviderConfig, proxy: str | None) -> Way:

@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from llm_api.operations import Request
@@ -38,9 +39,6 @@ class Writer:
             "model": model,
         }
         self._request = request
-        # All that comes before the choices in an event.
-        begin = {**self._base, "object": "chat.completion.chunk"}
-        self._begin = f'data: {_encode(begin)[:-1]},"choices":'
         self._with_usage = bool((request.body.get("stream_options") or {}).get("include_usage"))
         self._texts = [name for name in TEXTS if not remove_sources or name not in SOURCES]
         self._text: list[str] = []
@@ -65,6 +63,12 @@ class Writer:
             given = item.get_dict()
             self._usage = {name: int(given.get(name) or 0) for name in COUNTS}
         return b""
+
+    @cached_property
+    def _begin(self) -> str:
+        """All that comes before the choices in an event."""
+        begin = {**self._base, "object": "chat.completion.chunk"}
+        return f'data: {_encode(begin)[:-1]},"choices":'
 
     @property
     def begun(self) -> bool:
