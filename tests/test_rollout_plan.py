@@ -13,6 +13,7 @@ from roles.llm_api.filter_plugins.rollout_plan import (
     kept,
     rollout_plan,
     surplus,
+    swap,
 )
 
 OLD, NEW = "01d01d00", "0e30e300"
@@ -116,6 +117,32 @@ def test_surplus_and_kept() -> None:
     ]
     assert surplus(found, 2) == ["api10", "api3"]
     assert kept(found, [NEW]) == ["api1-0e30e300"]
+
+
+def test_names_are_given_to_a_release_that_was_never_there() -> None:
+    containers = [container("api1", OLD), container("api2", OLD)]
+    assert swap(containers, [1, 2], {"api1": OLD, "api2": OLD}, NEW) == {
+        "removed": [],
+        "renamed": [("api1", f"api1-{OLD}"), ("api2", f"api2-{OLD}")],
+    }
+
+
+def test_names_are_given_back_to_a_release_that_was_kept() -> None:
+    containers = [container("api1", OLD), container(f"api1-{NEW}", NEW, "exited")]
+    assert swap(containers, [1], {"api1": OLD}, NEW) == {
+        "removed": [],
+        "renamed": [("api1", f"api1-{OLD}"), (f"api1-{NEW}", "api1")],
+    }
+
+
+def test_what_was_kept_under_the_same_name_goes() -> None:
+    containers = [container("api1", OLD), container(f"api1-{OLD}", OLD, "exited")]
+    assert swap(containers, [1], {"api1": OLD}, NEW)["removed"] == [f"api1-{OLD}"]
+
+
+def test_one_from_before_there_were_releases_is_not_kept() -> None:
+    expected = {"removed": ["api1"], "renamed": []}
+    assert swap([container("api1", "")], [1], {"api1": ""}, NEW) == expected
 
 
 def test_releases_that_are_forgotten() -> None:

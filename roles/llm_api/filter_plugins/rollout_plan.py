@@ -92,6 +92,38 @@ def kept(containers: Sequence[Container], releases: Sequence[str]) -> list[str]:
     return sorted(match[0] for match in matches if match and match[2] in releases)
 
 
+def swap(
+    containers: Sequence[Container],
+    slots: Sequence[int],
+    releases: Mapping[str, str],
+    release: str,
+) -> dict[str, list[Any]]:
+    """Return what gives the names of the replicas `slots` to those of `release`.
+
+    Args:
+        containers: those of the cluster, running or not.
+        slots: numbers of the replicas that are replaced.
+        releases: what each replica is of, as `rollout_plan` returns it.
+        release: what they are to be.
+
+    Returns:
+        `removed`: containers that are in the way: those kept under the same names before, and
+            replicas from before there were releases, to which nobody can go back.
+        `renamed`: pairs of a name and the next one, in this order. What had the name is kept under
+            the name of its release, and one of the new release that was kept so gets it.
+    """
+    present = {name for container in containers for name in _names(container)}
+    removed: list[str] = []
+    renamed: list[tuple[str, str]] = []
+    for name in (f"api{slot}" for slot in slots):
+        old = f"{name}-{releases[name]}" if releases[name] else ""
+        removed += [in_the_way for in_the_way in [old or name] if in_the_way in present]
+        renamed += [(name, old)] if old else []
+        new = f"{name}-{release}"
+        renamed += [(new, name)] if new in present else []
+    return {"removed": removed, "renamed": renamed}
+
+
 def forgotten(
     recorded: Sequence[str], known: Sequence[str], release: str, number: int
 ) -> list[str]:
@@ -166,4 +198,5 @@ class FilterModule:
             "llm_api_surplus": surplus,
             "llm_api_forgotten": forgotten,
             "llm_api_kept": kept,
+            "llm_api_swap": swap,
         }
