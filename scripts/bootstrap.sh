@@ -59,4 +59,6 @@ echo "bootstrap: installing $lock into .venv"
 [ -x .venv/bin/python ] || $uv venv --quiet --python "$(command -v python3)" .venv
 VIRTUAL_ENV=.venv $uv pip install --quiet --require-hashes -r "$lock" ||
     fail "the packages of $lock could not be installed: see the lines above, then run this again"
+# Ansible starts in half the time from byte code, which many container images forbid Python to keep.
+.venv/bin/python -m compileall -q .venv/lib/python3*/site-packages/{ansible,cryptography,jinja2,yaml}
 cp "$lock" "$stamp"
