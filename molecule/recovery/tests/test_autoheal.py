@@ -7,10 +7,14 @@ import re
 from typing import Any
 
 from testbed.cluster import Cluster
+from testbed.playbook import run_site
 from testbed.waiting import wait_until
 
 COUNTS = "/opt/freegpt4/metrics/autoheal.json"
 LOG = "/opt/freegpt4/logs/autoheal/autoheal.log"
+
+UNIT = "freegpt4-autoheal"
+CRON = f"/etc/cron.d/{UNIT}"
 
 # Seconds: three health checks that each fail after their timeout, the minute of cron, the restart.
 SECONDS = 150
@@ -31,6 +35,25 @@ def test_a_frozen_replica_is_restarted(cluster: Cluster) -> None:
     assert cluster.inspect("api1")["State"]["Status"] == "exited"
     cluster.docker("start", "api1")
     cluster.wait_for_replica("api1")
+
+
+def test_systemd_takes_the_place_of_cron(cluster: Cluster) -> None:
+    host = cluster.host
+    arguments = ["--tags", "autoheal", "--extra-vars", "autoheal_timer=systemd"]
+    run = run_site(*arguments)
+    assert not run.failed, run.output
+    assert not host.file(CRON).exists
+    assert host.check_output(f"systemctl is-active {UNIT}.timer") == "active"
+    assert host.check_output(f"systemctl is-enabled {UNIT}.timer") == "enabled"
+    host.check_output(f"systemctl start {UNIT}.service")
+    assert run_site(*arguments).changed == 0
+    back = run_site("--tags", "autoheal")
+    assert not back.failed, back.output
+    assert host.file(CRON).exists
+    assert host.run(f"systemctl is-active {UNIT}.timer").stdout.strip() == "inactive"
+    assert not host.file(f"/etc/systemd/system/{UNIT}.timer").exists
+    assert not host.file(f"/etc/systemd/system/{UNIT}.service").exists
+    assert run_site("--tags", "autoheal").changed == 0
 
 
 def counts(cluster: Cluster) -> dict[str, Any]:

@@ -33,6 +33,7 @@ CERTIFICATES = f"/opt/freegpt4/certificates/{HOST}"
 PASSWORD = "/opt/freegpt4/secrets/llm-api/admin_password"
 BACKUP = "/opt/freegpt4/bin/backup"
 ARCHIVE = "/srv/archive"
+ELSEWHERE = "/srv/elsewhere"
 
 # A program that makes backups of a format that is yet to come.
 NEWER = """
@@ -130,7 +131,10 @@ def test_the_archive_is_nobody_elses(cluster: Cluster, made: Made) -> None:
 
 
 def test_the_schedule_makes_one_too(cluster: Cluster) -> None:
-    variables = json.dumps({"backup_passphrase": PASSPHRASE, "backup_hours": [3], "backup_keep": 1})
+    cluster.host.check_output(f"mkdir {ELSEWHERE}")
+    copy = {"backup_copy_command": ["cp", "{archive}", ELSEWHERE]}
+    schedule = {"backup_passphrase": PASSPHRASE, "backup_hours": [3], "backup_keep": 1}
+    variables = json.dumps(schedule | copy)
     run = run_playbook("site.yml", "--tags", "backup", "--extra-vars", variables)
     assert not run.failed, run.output
     again = run_playbook("site.yml", "--tags", "backup", "--extra-vars", variables)
@@ -145,6 +149,7 @@ def test_the_schedule_makes_one_too(cluster: Cluster) -> None:
     # One is kept.
     assert len(after.split()) == 1
     assert after != before
+    assert cluster.host.check_output(f"ls {ELSEWHERE}") == after
 
 
 def test_what_cannot_be_restored_changes_nothing(
