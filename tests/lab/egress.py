@@ -33,15 +33,22 @@ NAMES = {
 
 SECONDS_TO_START = 20
 
-# Prints the status of the proxy's answer, how long it took, and the answer.
+# Prints the status of the proxy's answer, how long it took, and the answer. Whoever hangs up before
+# the end of a refusal has another result in the log.
 ASK = """
-import json, socket, sys, time
+import json, re, socket, sys, time
+
+def lacks(answer):
+    head, _, body = answer.partition(b"\\r\\n\\r\\n")
+    length = re.search(rb"(?i)content-length: ([0-9]+)", head)
+    return sys.argv[2].startswith("GET") or bool(length) and len(body) < int(length[1])
+
 start = time.monotonic()
 try:
     with socket.create_connection((sys.argv[1], 3128), timeout=20) as proxy:
         proxy.sendall(sys.argv[2].encode())
         answer = part = proxy.recv(65536)
-        while part and sys.argv[2].startswith("GET"):
+        while part and lacks(answer):
             part = proxy.recv(65536)
             answer += part
         if len(sys.argv) > 3:
