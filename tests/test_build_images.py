@@ -8,10 +8,12 @@ from typing import Any
 from tests.lab.modules import fake_docker, run_module
 
 NOTES = 'echo "$DOCKER_BUILDKIT $*" >> "$TMPDIR/built"'
-# Each waits for the other, and would wait for ever if that came after it.
-TOGETHER = (
-    'touch "$TMPDIR/$(basename "$4")"; until [ -e "$TMPDIR/a" ] && [ -e "$TMPDIR/b" ]; do :; done'
-)
+# Each waits for the other, and fails if that comes after it.
+TOGETHER = """
+touch "$TMPDIR/$(basename "$4")"
+for _ in $(seq 300); do [ -e "$TMPDIR/a" ] && [ -e "$TMPDIR/b" ] && exit; sleep 0.1; done
+exit 1
+"""
 IMAGES = {"x/a:1": "/contexts/a", "x/b:1": "/contexts/b"}
 
 
