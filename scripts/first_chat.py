@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ask the deployed cluster one question, show the answer token by token, and say how to go on.
 
-Usage: first_chat.py [URL]. Without a URL it is taken from Ansible's inventory.
+Usage: first_chat.py [URL]. Without a URL it is taken from Ansible's inventory. A cluster that leads
+to HTTPS is asked at the same address by its name, whether this machine can resolve that or not;
+REQUESTS_CA_BUNDLE names the authorities to trust, where those are not the system's.
 """
 
 from __future__ import annotations
@@ -13,10 +15,14 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 
 HTTP_PORT = 80
+HTTPS_PORT = 443
 # The provider that is in the cluster.
 LOCAL = "local"
 QUESTION = "What is the capital of France?"
@@ -61,6 +67,35 @@ class Cluster:
         return f"{self.directory}/secrets/llm-api/admin_password"
 
 
+@dataclass(frozen=True)
+class Door:
+    """Where the cluster is asked.
+
+    Attributes:
+        session: by which to ask.
+        base: the URL that leads to it from here.
+        url: the URL that others use.
+    """
+
+    session: requests.Session
+    base: str
+    url: str
+
+
+class Named(HTTPAdapter):
+    """Expects of whoever answers a certificate for `name`, whatever the URL says."""
+
+    def __init__(self, name: str) -> None:
+        """Expect it of every host."""
+        self._name = name
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """Make the connections."""
+        options |= {"server_hostname": self._name, "assert_hostname": self._name}
+        super().init_poolmanager(*arguments, **options)
+
+
 class PrivateError(Exception):
     """The cluster answers nobody without a token."""
 
@@ -90,7 +125,27 @@ def cluster_of_inventory() -> Cluster:
     return Cluster(url, host.get("cluster_directory", Cluster.directory))
 
 
-def local_model(url: str) -> str:
+def find_door(url: str) -> Door:
+    """Return where the cluster at `url` is asked: there, or by HTTPS if it leads to that.
+
+    Raises:
+        requests.RequestException: nobody answers.
+    """
+    session = requests.Session()
+    answer = session.get(f"{url}/v1/models", allow_redirects=False, timeout=(5, 30))
+    target = urlsplit(answer.headers.get("Location", ""))
+    if not answer.is_redirect or target.scheme != "https" or not target.hostname:
+        return Door(session, url, url)
+    session.mount("https://", Named(target.hostname))
+    session.headers["Host"] = target.netloc
+    here = urlsplit(url)
+    address = f"[{here.hostname}]" if ":" in (here.hostname or "") else here.hostname
+    return Door(
+        session, f"https://{address}:{target.port or HTTPS_PORT}", f"https://{target.netloc}"
+    )
+
+
+def local_model(door: Door) -> str:
     """Return a model of the cluster's own, or nothing if it has none.
 
     Who asks for it by name sends nothing to anybody else.
@@ -98,14 +153,14 @@ def local_model(url: str) -> str:
     Raises:
         ChatError: the cluster does not tell its models.
     """
-    response = requests.get(f"{url}/v1/models", timeout=(5, 30))
+    response = door.session.get(f"{door.base}/v1/models", timeout=(5, 30))
     if response.status_code != requests.codes.ok:
         raise ChatError(f"status {response.status_code}: {response.text.strip()[:500]}")
     models = response.json()["data"]
     return next((model["id"] for model in models if model["owned_by"] == LOCAL), "")
 
 
-def chat(url: str) -> str:
+def chat(door: Door) -> str:
     """Stream one answer to standard output and return the name of the model that gave it.
 
     Raises:
@@ -114,15 +169,15 @@ def chat(url: str) -> str:
     """
     body = {
         "stream": True,
-        "model": local_model(url),
+        "model": local_model(door),
         "max_tokens": 64,
         "messages": [{"role": "user", "content": QUESTION}],
     }
     start = time.monotonic()
     first = None
     model = ""
-    with requests.post(
-        f"{url}/v1/chat/completions", json=body, stream=True, timeout=(5, 120)
+    with door.session.post(
+        f"{door.base}/v1/chat/completions", json=body, stream=True, timeout=(5, 120)
     ) as response:
         if response.status_code == requests.codes.unauthorized:
             raise PrivateError
@@ -154,11 +209,19 @@ def main() -> int:
     """Run the command and return its exit code."""
     try:
         cluster = Cluster(sys.argv[1].rstrip("/")) if len(sys.argv) > 1 else cluster_of_inventory()
-        about = {"url": cluster.url, "password_file": cluster.password_file}
+        door = find_door(cluster.url)
+        about = {"url": door.url, "password_file": cluster.password_file}
         try:
-            print(SUMMARY.format(model=chat(cluster.url), **about), end="")
+            print(SUMMARY.format(model=chat(door), **about), end="")
         except PrivateError:
             print(PRIVATE.format(**about), end="")
+    except requests.exceptions.SSLError as error:
+        print(
+            f"\nThe cluster is deployed, but this machine does not trust its certificate: {error}\n"
+            "REQUESTS_CA_BUNDLE=FILE make up trusts the authorities in FILE.",
+            file=sys.stderr,
+        )
+        return 1
     except (ChatError, requests.RequestException, subprocess.CalledProcessError) as error:
         print(
             f"\nThe cluster is deployed but did not answer: {error}\n"

@@ -62,8 +62,29 @@ def test_modes_are_put_right(tmp_path: Path, logs: dict[str, Any]) -> None:
 def test_a_check_run_makes_nothing(tmp_path: Path, logs: dict[str, Any]) -> None:
     said = make(tmp_path, logs, _ansible_check_mode=True)
     assert said["changed"]
-    assert said["diff"]["after"].splitlines() == said["made"]
+    assert [part["after"].strip() for part in said["diff"]] == said["made"]
     assert not Path(logs["path"]).exists()
+
+
+def test_texts_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "kept"
+    folder = {"path": str(path), "mode": "0755", "contents": {"a.json": "{}\n", "b.json": ""}}
+    said = make(tmp_path, {**folder, "files_mode": "0640"})
+    assert said["written"] == [str(path / "a.json")]
+    assert (path / "a.json").read_text() == "{}\n"
+    assert (mode(path / "a.json"), mode(path / "b.json")) == (0o640, 0o640)
+    assert not make(tmp_path, {**folder, "files_mode": "0640"})["changed"]
+    changed = {**folder, "contents": {"a.json": "[]\n"}, "files_mode": "0640"}
+    said = make(tmp_path, changed, _ansible_check_mode=True)
+    assert [(part["before"], part["after"]) for part in said["diff"]] == [("{}\n", "[]\n")]
+    assert (path / "a.json").read_text() == "{}\n"
+    # What a run that was killed has left is in nobody's way.
+    (path / ".a.json~").write_text("half")
+    assert make(tmp_path, changed)["written"] == [str(path / "a.json")]
+    assert {file.name: file.read_text() for file in path.iterdir()} == {
+        "a.json": "[]\n",
+        "b.json": "",
+    }
 
 
 @pytest.mark.parametrize(("taken", "kind"), [("logs/gateway", "folder"), ("a.log", "file")])

@@ -97,6 +97,30 @@ def test_a_check_run_shows_what_it_leaves_alone(folder: Folder) -> None:
     assert folder.contents() == FILES
 
 
+def test_a_command_has_to_accept_what_differs(folder: Folder) -> None:
+    folder.keep(FILES, validate=["grep", "--quiet", "first", "%s/one.conf"])
+    said = folder.keep(
+        {**FILES, "one.conf": "bad\n"},
+        validate=["sh", "-c", 'cat "$0/one.conf" "$0/two.conf" && ls -ld "$0" && exit 1', "%s"],
+    )
+    assert said["failed"]
+    assert f"What {folder.path} is to have is refused: bad\nsecond\ndrwxr-x---" in said["msg"]
+    assert folder.contents() == FILES
+    assert [file.name for file in folder.path.parent.iterdir()] == [folder.path.name]
+    # What is there already has been accepted before.
+    assert not folder.keep(FILES, validate=["false"])["changed"]
+    assert folder.keep({}, validate=["false"], _ansible_check_mode=True)["changed"]
+
+
+def test_a_run_that_was_killed_is_in_nobody_s_way(folder: Folder) -> None:
+    left = folder.path.with_name(f".{folder.path.name}.draft")
+    left.mkdir()
+    (left / "surplus.conf").touch()
+    folder.keep(FILES)
+    assert folder.contents() == FILES
+    assert not left.exists()
+
+
 @pytest.mark.parametrize("files", [{"../one": "text"}, {"": "text"}, {"one": 1}])
 def test_what_is_no_file_is_refused(folder: Folder, files: dict[str, Any]) -> None:
     said = folder.keep(files)

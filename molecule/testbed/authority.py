@@ -48,6 +48,17 @@ class Authority:
         text = self.run("cat", CONFIGURATION)
         period = f'"certificateValidityPeriod": {seconds}'
         text = re.sub(r'"certificateValidityPeriod": \d+', period, text)
+        self._configure(text)
+
+    def want_binding(self, key_id: str, key: str) -> None:
+        """Let it make accounts only for who has `key`. Pebble forgets all accounts over this."""
+        settings = json.loads(self.run("cat", CONFIGURATION))
+        settings["pebble"]["externalAccountBindingRequired"] = True
+        settings["pebble"]["externalAccountMACKeys"] = {key_id: key}
+        self._configure(json.dumps(settings, indent=2))
+
+    def _configure(self, text: str) -> None:
+        """Let it run by the configuration `text`."""
         self.run("sh", "-c", f"cat >{CONFIGURATION} <<'END'\n{text}\nEND")
         self.run("systemctl", "restart", "pebble")
         wait_until(self._answers, "Pebble answers")

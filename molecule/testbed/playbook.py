@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ class PlaybookRun:
     """How a run ended.
 
     Attributes:
-        failed: whether Ansible reported a failure.
+        failed: whether it ended with an error.
         changed: tasks that changed something, on all hosts together.
         output: all that it printed, with every run of white space as one blank.
     """
@@ -35,7 +35,22 @@ def run_site(*arguments: str) -> PlaybookRun:
 
 def run_playbook(playbook: str, *arguments: str) -> PlaybookRun:
     """Run `playbook`, a path within the project, with `arguments` on the scenario's hosts."""
-    process = _start(playbook, *arguments)
+    return _finish(_start(playbook, *arguments))
+
+
+def run_script(script: str, *arguments: str, **environment: str) -> PlaybookRun:
+    """Run `script`, a path within the project, on the scenario's hosts, as a user would.
+
+    Args:
+        script: such as `scripts/start-cluster.sh`.
+        arguments: its own.
+        environment: what to add to its environment, such as `ARGS`.
+    """
+    inventory = ",".join(map(str, _inventories()))
+    return _finish(_run([script, *arguments], INVENTORY=inventory, **environment))
+
+
+def _finish(process: subprocess.Popen[str]) -> PlaybookRun:
     stdout, stderr = process.communicate()
     output = " ".join(f"{stdout}\n{stderr}".split())
     changed = sum(int(number) for number in re.findall(r"\bchanged=(\d+)", output))
@@ -55,24 +70,31 @@ def kill_playbook(when: Callable[[], bool], playbook: str, *arguments: str) -> N
 
 
 def _start(playbook: str, *arguments: str) -> subprocess.Popen[str]:
-    project = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
+    inventories = (f"--inventory={inventory}" for inventory in _inventories())
+    return _run(["ansible-playbook", *inventories, playbook, *arguments])
+
+
+def _inventories() -> list[Path]:
     scenario = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
-    inventories = [project / "molecule/shared/inventory", scenario / "hosts.yml"]
+    return [_project() / "molecule/shared/inventory", scenario / "hosts.yml"]
+
+
+def _project() -> Path:
+    return Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
+
+
+def _run(command: Sequence[str], **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [
-            "ansible-playbook",
-            *(f"--inventory={inventory}" for inventory in inventories),
-            playbook,
-            *arguments,
-        ],
-        cwd=project,
+        command,
+        cwd=_project(),
         env=os.environ
         | {
-            "ANSIBLE_CONFIG": str(project / "ansible.cfg"),
+            "ANSIBLE_CONFIG": str(_project() / "ansible.cfg"),
             "ANSIBLE_NOCOLOR": "true",
             "ANSIBLE_FORCE_COLOR": "false",
             "ANSIBLE_PIPELINING": "true",
-        },
+        }
+        | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -101,6 +101,26 @@ def test_a_release_that_errs_under_way(
     assert len(traffic.failures) == lost
 
 
+def test_a_release_that_does_not_take_over_is_undone(
+    cluster: Cluster, images: dict[str, str], report: Any
+) -> None:
+    """Where no helper proves a release, the first replica that it replaces does."""
+    before = running(cluster)
+    with undisturbed(cluster, report, "a sick release without helpers"):
+        run = run_playbook(
+            DEPLOY,
+            *variables(
+                llm_api_log_level="WARNING",
+                llm_api_image=images["sick"],
+                llm_api_strategy="rolling",
+            ),
+        )
+    assert run.failed
+    assert "did not come up as api1, so the old ones run again there" in run.output
+    assert running(cluster) == before
+    assert cluster.get_models(10) == dict.fromkeys(before, 5)
+
+
 def refused(run: PlaybookRun) -> None:
     assert run.failed
     assert "has not proved itself, so nothing was replaced" in run.output

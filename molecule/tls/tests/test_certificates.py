@@ -24,8 +24,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from testbed.authority import Authority
 from testbed.cluster import Cluster
-from testbed.outside import address_of
-from testbed.playbook import PlaybookRun, run_playbook
+from testbed.mailbox import TO, Mailbox
+from testbed.outside import Neighbour, address_of
+from testbed.playbook import PlaybookRun, run_playbook, run_script
 from testbed.visitors import Visitors
 from testbed.waiting import wait_until
 
@@ -38,10 +39,18 @@ OWN = "own.example.test"
 LAB = "lab.example.test"
 WILD = "wild.example.test"
 STRAY = "stray.example.test"
+BOUND = "bound.example.test"
+
+# What an authority gives its customers beforehand.
+KEY_ID = "customer-1"
+KEY = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
 
 STATE = "/opt/freegpt4/letsencrypt"
 CERTIFICATES = "/opt/freegpt4/certificates"
 METRICS = "/opt/freegpt4/metrics/freegpt4_certificates.prom"
+
+# Of the whole cluster, and certbot's.
+IMAGES = ["base", "gateway", "certbot", "egress", "llm-api", "model"]
 
 # Seconds that certificates are valid in the part of the story in which they run out.
 SHORT = 60
@@ -116,12 +125,18 @@ def visitors(cluster: Cluster) -> Iterator[Visitors]:
         yield visitors
 
 
+@pytest.fixture(scope="module")
+def mailbox(outside: Neighbour) -> Mailbox:
+    """Who is told of a failure."""
+    return Mailbox(outside)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def names(cluster: Cluster, authority: Authority) -> None:
     """Let all names point to the cluster, for the authority and for the host itself."""
-    for name in (HOST, FURTHER, OWN, LAB, WILD, STRAY):
+    for name in (HOST, FURTHER, OWN, LAB, WILD, STRAY, BOUND):
         authority.resolve(name, cluster.address)
-    known = f"{cluster.address} {HOST} {FURTHER}\\n{authority.address} {STRAY}\\n"
+    known = f"{cluster.address} {HOST} {FURTHER} {BOUND}\\n{authority.address} {STRAY}\\n"
     cluster.host.check_output(f"printf '{known}' >>/etc/hosts")
 
 
@@ -251,11 +266,11 @@ def test_deleted_is_served_no_longer(cluster: Cluster, door: Gateway) -> None:
 
 
 def test_a_name_is_added_though_the_authority_has_lost_the_account(
-    cluster: Cluster, door: Gateway, authority: Authority
+    cluster: Cluster, door: Gateway, authority: Authority, mailbox: Mailbox
 ) -> None:
     before = served(cluster, door)
     authority.issue_for(SHORT)
-    run = ssl_playbook(HOST, FURTHER)
+    run = ssl_playbook(HOST, FURTHER, **mailbox.settings)
     assert not run.failed, run.output
     assert served(cluster, door) != before
     assert served(cluster, door, FURTHER) == served(cluster, door)
@@ -337,10 +352,17 @@ def full_disk(cluster: Cluster, _: Authority) -> Iterator[None]:
     ],
 )
 def test_a_failed_renewal_leaves_the_last_good_certificate(
-    cluster: Cluster, door: Gateway, authority: Authority, fault: Any, said: str
+    cluster: Cluster,
+    door: Gateway,
+    authority: Authority,
+    mailbox: Mailbox,
+    *,
+    fault: Any,
+    said: str,
 ) -> None:
     before = served(cluster, door)
     wait_until_due(door)
+    mailbox.empty()
     with fault(cluster, authority):
         done = by_cron(cluster)
         assert done.rc == 1, done
@@ -348,6 +370,9 @@ def test_a_failed_renewal_leaves_the_last_good_certificate(
         assert said in done.stderr, done.stderr
         assert metric(cluster, "renewal_ok") == 0
         assert served(cluster, door) == before
+    assert said in json.loads(mailbox.webhook)["text"]
+    assert f"To: {TO}" in mailbox.mail
+    assert f"{HOST}: " in mailbox.mail
     assert "ERROR" in cluster.host.check_output("cat /opt/freegpt4/logs/certbot/certificates.log")
 
 
@@ -409,6 +434,43 @@ def test_a_timer_of_systemd_does_the_same(cluster: Cluster) -> None:
     cluster.host.check_output("systemctl is-active freegpt4-certificates.timer")
     cluster.host.check_output("systemctl start freegpt4-certificates.service")
     assert metric(cluster, "renewal_ok") == 1
+
+
+def test_the_script_deploys_the_whole_cluster(
+    cluster: Cluster, door: Gateway, authority: Authority, tmp_path: Path
+) -> None:
+    """What was there before are replicas that only answer."""
+    before = served(cluster, door)
+    cluster.docker("rm", "--force", "api1", "api2")
+    root = tmp_path / "root.pem"
+    root.write_bytes(authority.root().public_bytes(serialization.Encoding.PEM))
+    run = run_script(
+        "scripts/start-cluster-ssl.sh",
+        HOST,
+        "admin@example.test",
+        URL=cluster.url,
+        REQUESTS_CA_BUNDLE=str(root),
+        ARGS=f"-e '{json.dumps({'images_names': IMAGES})}'",
+    )
+    assert not run.failed, run.output
+    assert "First token after" in run.output
+    assert f"The cluster answers at https://{HOST}/v1" in run.output
+    assert_up(door, authority, HOST, FURTHER)
+    assert served(cluster, door) == before
+
+
+def test_an_authority_that_knows_its_customers(
+    cluster: Cluster, door: Gateway, authority: Authority
+) -> None:
+    authority.want_binding(KEY_ID, KEY)
+    run = ssl_playbook(BOUND)
+    assert run.failed
+    assert "external account binding" in run.output.lower(), run.output
+    run = ssl_playbook(BOUND, certbot_eab_key_id=KEY_ID, certbot_eab_hmac_key=KEY)
+    assert not run.failed, run.output
+    assert KEY not in run.output
+    assert served(cluster, door, BOUND)
+    assert_up(door, authority, BOUND)
 
 
 def test_the_key_is_one_of_p_256(door: Gateway) -> None:

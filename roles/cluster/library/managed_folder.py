@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ module: managed_folder
 short_description: Keeps the files of a folder
 description:
   - Makes the folder, writes those of the given files that differ, and removes every other file.
+  - What differs is written beside the folder first, so a full disk leaves the folder as it is.
   - Folders in it are left alone.
   - Does in one step what C(ansible.builtin.copy) in a loop does in one for each file.
 options:
@@ -32,6 +33,14 @@ options:
     description: Mode of the folder.
     type: str
     required: true
+  validate:
+    description:
+      - Command that has to accept the files where any of them differs.
+      - C(%s) in it is a folder with all of them.
+      - Not run in a check run.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment: [files]
 """
 
@@ -74,12 +83,48 @@ def differences(
     ]
 
 
-def replace(module: AnsibleModule, file: Path, content: str) -> None:
-    """Give a file another content, so that whoever reads it sees either the old or the new."""
-    descriptor, draft = tempfile.mkstemp(dir=module.tmpdir)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(content.encode())
-    module.atomic_move(draft, str(file))
+@contextmanager
+def draft(module: AnsibleModule, path: Path) -> Iterator[Path]:
+    """Make a folder beside `path` with all that is to be in it, and remove it in the end."""
+    folder = path.with_name(f".{path.name}.draft")
+    # A run that was killed may have left one.
+    if folder.exists():
+        shutil.rmtree(folder)
+    # Nobody else looks in until everything has the modes that it is to have.
+    folder.mkdir(mode=0o700)
+    try:
+        for name, content in module.params["files"].items():
+            (folder / name).write_bytes(content.encode())
+        set_attributes(module, folder)
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def set_attributes(module: AnsibleModule, folder: Path) -> bool:
+    """Give a folder and its files their owners and modes, and return whether any had another."""
+    modes = {folder: module.params["folder_mode"]}
+    modes |= {folder / name: module.params["mode"] for name in module.params["files"]}
+    changed = False
+    for file, mode in modes.items():
+        # In a check run, what is missing has nobody yet to belong to.
+        if file.exists():
+            arguments = module.load_file_common_arguments(
+                {**module.params, "mode": mode}, str(file)
+            )
+            changed = module.set_fs_attributes_if_different(arguments, changed)
+    return changed
+
+
+def validate(module: AnsibleModule, folder: Path) -> None:
+    """Fail with what the command says, if it does not accept the files in `folder`."""
+    command = [part.replace("%s", str(folder)) for part in module.params["validate"]]
+    if not command:
+        return
+    code, output, error = module.run_command(command)
+    if code:
+        said = "\n".join(filter(None, (output.strip(), error.strip())))
+        module.fail_json(msg=f"What {module.params['path']} is to have is refused: {said}")
 
 
 def keep(module: AnsibleModule) -> dict[str, Any]:
@@ -90,23 +135,16 @@ def keep(module: AnsibleModule) -> dict[str, Any]:
     written = [name for name, content in wanted.items() if present.get(name) != content]
     removed = [name for name in present if name not in wanted]
     changed = bool(written or removed or not path.is_dir())
-    if not module.check_mode:
-        # Nobody else looks in until everything has the modes that it is to have.
-        path.mkdir(mode=0o700, exist_ok=True)
-        for name in written:
-            replace(module, path / name, wanted[name])
+    if changed and not module.check_mode:
+        with draft(module, path) as folder:
+            validate(module, folder)
+            path.mkdir(mode=0o700, exist_ok=True)
+            # Whoever reads a file meanwhile sees either the old or the new.
+            for name in written:
+                (folder / name).replace(path / name)
         for name in removed:
             (path / name).unlink()
-
-    modes = {path: module.params["folder_mode"]}
-    modes |= {path / name: module.params["mode"] for name in wanted}
-    for file, mode in modes.items():
-        # In a check run, what is missing has nobody yet to belong to.
-        if file.exists():
-            arguments = module.load_file_common_arguments(
-                {**module.params, "mode": mode}, str(file)
-            )
-            changed = module.set_fs_attributes_if_different(arguments, changed)
+    changed = set_attributes(module, path) or changed
     return {
         "changed": changed,
         "written": written,
@@ -122,6 +160,7 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "files": {"type": "dict", "required": True},
             "folder_mode": {"type": "str", "required": True},
+            "validate": {"type": "list", "elements": "str", "default": []},
         },
         add_file_common_args=True,
         supports_check_mode=True,
