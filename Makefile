@@ -54,6 +54,10 @@ deploy: tools ## Bring out a new release of the API on a cluster that runs, with
 rollback: tools ## Bring the release before back; another one: ARGS='-e release=1a2b3c4d'
 	@$(PLAYBOOK) playbooks/rollback.yml $(ARGS)
 
+.PHONY: upgrade
+upgrade: tools ## Upgrade the packages of the hosts, the Docker engine among them, without a failed request
+	@$(PLAYBOOK) playbooks/upgrade.yml $(ARGS)
+
 .PHONY: check
 check: tools ## Show what `make up` would change, and change nothing
 	@$(PLAYBOOK) site.yml --check --diff $(ARGS)

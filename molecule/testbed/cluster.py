@@ -42,6 +42,10 @@ class Cluster:
         """Return the names of all containers, running or not."""
         return set(self.docker("ps", "--all", "--format", "{{.Names}}").split())
 
+    def start_times(self) -> dict[str, str]:
+        """Return when each container was started."""
+        return {name: self.inspect(name)["State"]["StartedAt"] for name in self.containers()}
+
     def inspect(self, container: str) -> dict[str, Any]:
         """Return what the engine knows of `container`."""
         details: dict[str, Any] = json.loads(self.docker("inspect", container))[0]

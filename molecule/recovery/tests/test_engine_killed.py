@@ -12,7 +12,7 @@ PID_FILE = "/run/docker.pid"
 
 
 def test_an_engine_that_is_killed_costs_no_request(cluster: Cluster) -> None:
-    started = start_times(cluster)
+    started = cluster.start_times()
     killed = cluster.host.check_output(f"cat {PID_FILE}")
     with Traffic(cluster.url, gets=2, chats=1) as traffic:
         time.sleep(1)
@@ -27,15 +27,10 @@ def test_an_engine_that_is_killed_costs_no_request(cluster: Cluster) -> None:
     assert traffic.failures == []
     assert traffic.succeeded["get"] > 20
     assert traffic.succeeded["chat"] > 2
-    assert start_times(cluster) == started
+    assert cluster.start_times() == started
     for name in started:
         cluster.wait_for_health(name)
 
 
 def engine_answers(cluster: Cluster) -> bool:
     return bool(cluster.host.run("docker info").succeeded)
-
-
-def start_times(cluster: Cluster) -> dict[str, str]:
-    """Return when each container was started."""
-    return {name: cluster.inspect(name)["State"]["StartedAt"] for name in cluster.containers()}
