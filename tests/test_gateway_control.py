@@ -240,26 +240,33 @@ class Installation:
         self.calls.append("reload")
 
 
-def look(installation: Installation, refused: Versions) -> Versions:
+def look(installation: Installation, refused: Versions | None) -> Versions | None:
     return renew(cast(Configuration, installation), refused)
 
 
 def test_certificates_are_installed_when_they_change() -> None:
     installation = Installation(certificates={"a": ("1",)}, installed={})
-    assert look(installation, {}) == {}
-    assert look(installation, {}) == {}
+    assert look(installation, None) is None
+    assert look(installation, None) is None
     assert installation.calls == ["install", "reload"]
+
+
+def test_the_last_certificate_that_goes_is_served_no_longer() -> None:
+    installation = Installation(certificates={}, installed={"a": ("1",)})
+    assert look(installation, None) is None
+    assert installation.calls == ["install", "reload"]
+    assert installation.installed == {}
 
 
 def test_what_nginx_refuses_is_tried_again_only_when_something_has_changed() -> None:
     installation = Installation({"a": ("2", "1")}, {"a": ("1",)}, refuses=True)
-    refused = look(installation, {})
+    refused = look(installation, None)
     assert look(installation, refused) == refused == {"a": ("2", "1")}
     assert installation.calls == ["install"]
     installation.certificates = {"a": ("1",)}
     assert look(installation, refused) == refused
     installation.certificates, installation.refuses = {"a": ("3", "1")}, False
-    assert look(installation, refused) == {}
+    assert look(installation, refused) is None
     assert installation.calls == ["install", "install", "reload"]
 
 
@@ -267,6 +274,6 @@ def test_a_redirect_follows_its_certificate(monkeypatch: pytest.MonkeyPatch) -> 
     pauses: list[float] = []
     monkeypatch.setattr(time, "sleep", pauses.append)
     installation = Installation({"a": ("1",)}, {"a": ("1",)}, settled=False)
-    look(installation, {})
+    look(installation, None)
     assert installation.calls == ["install", "reload"]
     assert pauses == [HANDOVER]

@@ -32,7 +32,7 @@ def watch(configuration: Configuration) -> None:
     accepts requests and never answers, before more than a few have gone there.
     """
     judges: dict[str, Judge] = {}
-    refused: Versions = {}
+    refused: Versions | None = None
     due = time.monotonic()
     while True:
         refused = renew(configuration, refused)
@@ -47,11 +47,11 @@ def watch(configuration: Configuration) -> None:
         time.sleep(min(max(due - time.monotonic(), 0), PAUSE))
 
 
-def renew(configuration: Configuration, refused: Versions) -> Versions:
+def renew(configuration: Configuration, refused: Versions | None) -> Versions | None:
     """Let nginx serve the certificates that there are now.
 
     Returns:
-        What nginx has refused, which is not tried again before something has changed.
+        What nginx has refused, if it has: that is not tried again before something has changed.
     """
     present = configuration.certificates
     if present == refused or (present == configuration.installed and configuration.settled):
@@ -64,7 +64,7 @@ def renew(configuration: Configuration, refused: Versions) -> Versions:
     except ConfigurationError as error:
         print(f"nginx goes on with the certificates it had: {error}", file=sys.stderr)
         return present
-    return {}
+    return None
 
 
 def _check(

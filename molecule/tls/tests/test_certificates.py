@@ -477,3 +477,13 @@ def test_the_key_is_one_of_p_256(door: Gateway) -> None:
     key = door.certificate(HOST).public_key()
     assert isinstance(key, ec.EllipticCurvePublicKey)
     assert isinstance(key.curve, ec.SECP256R1)
+
+
+def test_without_any_certificate_it_answers_by_http(cluster: Cluster, door: Gateway) -> None:
+    for name in (HOST, BOUND):
+        run = run_playbook("playbooks/ssl_delete.yml", "-e", f"domain={name}")
+        assert (run.failed, run.changed) == (False, 1), run.output
+    wait_until(
+        lambda: httpx.get(f"{cluster.url}/v1/models").status_code == 200, "HTTP leads nowhere"
+    )
+    assert door.serial(HOST) is None
