@@ -33,8 +33,8 @@ def test_killed_replica_costs_no_get(cluster: Cluster) -> None:
         # The engine does not restart what it was told to kill.
         cluster.docker("start", "api1")
         cluster.wait_for_replica("api1")
+        wait_until_many_are_answered(traffic)
     assert traffic.failures == []
-    assert traffic.succeeded["get"] > 100
 
 
 def test_crashed_replica_restarts_and_costs_no_get(cluster: Cluster) -> None:
@@ -47,9 +47,9 @@ def test_crashed_replica_restarts_and_costs_no_get(cluster: Cluster) -> None:
             "the engine restarts api2",
         )
         time.sleep(3)
+        wait_until_many_are_answered(traffic)
     restart_gateway(cluster)
     assert traffic.failures == []
-    assert traffic.succeeded["get"] > 100
 
 
 def test_gateway_starts_while_a_replica_is_missing(cluster: Cluster) -> None:
@@ -61,6 +61,11 @@ def test_gateway_starts_while_a_replica_is_missing(cluster: Cluster) -> None:
         cluster.docker("start", "api2")
         restart_gateway(cluster)
     cluster.wait_for_replica("api2")
+
+
+def wait_until_many_are_answered(traffic: Traffic) -> None:
+    """That none failed says little where there were few, as on a machine that is busy."""
+    wait_until(lambda: traffic.succeeded["get"] > 100, "a hundred requests are answered")
 
 
 def restart_gateway(cluster: Cluster) -> None:
