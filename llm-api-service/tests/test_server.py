@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+from typing import Any
+
+from llm_api.server import Together
 
 MANY_NAMES = """
 import asyncio, os
@@ -27,3 +31,53 @@ def test_many_names_can_be_looked_up_at_once() -> None:
         check=True,
     )
     assert int(done.stdout) >= 0, done.stdout
+
+
+class Written(asyncio.Transport):
+    """A connection that keeps what is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[bytes] = []
+        self.ended = ""
+
+    def write(self, data: Any) -> None:
+        self.pieces.append(data)
+
+    def close(self) -> None:
+        self.ended = "closed"
+
+    def abort(self) -> None:
+        self.ended = "aborted"
+
+    def write_eof(self) -> None:
+        self.ended = "half closed"
+
+
+async def write(*turns: tuple[bytes, ...], end: str = "") -> Written:
+    """Write in several turns of the loop, then call `end`."""
+    connection = Written()
+    together = Together(connection, asyncio.get_running_loop())
+    for parts in turns:
+        for part in parts:
+            together.write(part)
+        if end:
+            getattr(together, end)()
+        await asyncio.sleep(0)
+    return connection
+
+
+def test_what_is_written_in_one_turn_goes_in_one_piece() -> None:
+    connection = asyncio.run(write((b"head ", b"body"), (b"more",)))
+    assert connection.pieces == [b"head body", b"more"]
+
+
+def test_nothing_is_lost_at_the_end_of_a_connection() -> None:
+    for end, ended in (("close", "closed"), ("write_eof", "half closed")):
+        connection = asyncio.run(write((b"head ", b"body"), end=end))
+        assert (connection.pieces, connection.ended) == ([b"head body"], ended)
+
+
+def test_nothing_follows_a_connection_that_is_broken_off() -> None:
+    connection = asyncio.run(write((b"head", b"body"), end="abort"))
+    assert (connection.pieces, connection.ended) == ([], "aborted")

@@ -73,6 +73,63 @@ async def serve(asgi: Asgi, port: int, shutdown_timeout: int) -> None:
     await Server(config).serve()
 
 
+class Together(asyncio.Transport):
+    """A connection on which goes together what is written in one turn of the loop.
+
+    uvicorn writes the head of an answer and its body apart. As one piece they are there whole or
+    not at all when the replica is killed, and cost a system call less.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        """Write to `transport` at the end of each turn of `loop`."""
+        super().__init__()
+        self._transport = transport
+        self._loop = loop
+        self._parts: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send `data` at the end of this turn."""
+        if not self._parts:
+            self._loop.call_soon(self._flush)
+        self._parts.append(bytes(data))
+
+    def _flush(self) -> None:
+        parts, self._parts = self._parts, []
+        if parts:
+            self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
+
+    def write_eof(self) -> None:
+        """Send what there is, and say that nothing follows."""
+        self._flush()
+        self._transport.write_eof()
+
+    def close(self) -> None:
+        """Send what there is, and close it then."""
+        self._flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close it at once."""
+        self._parts.clear()
+        self._transport.abort()
+
+    def is_closing(self) -> bool:
+        """Return whether it is closed or about to be."""
+        return self._transport.is_closing()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return what the connection knows of itself."""
+        return self._transport.get_extra_info(name, default)
+
+    def pause_reading(self) -> None:
+        """Take nothing in."""
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Take it in again."""
+        self._transport.resume_reading()
+
+
 class Limited(HttpToolsProtocol):
     """uvicorn's protocol, which has no limits of its own on a request's head."""
 
@@ -86,7 +143,7 @@ class Limited(HttpToolsProtocol):
     # uvicorn, too, narrows what asyncio says of the argument.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Let one that never asks anything be idle no longer than others."""
-        super().connection_made(transport)
+        super().connection_made(Together(transport, self.loop))
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:

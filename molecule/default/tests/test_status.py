@@ -50,6 +50,8 @@ def stopped(cluster: Cluster) -> Iterator[str]:
 
 
 def test_all_is_well_and_the_requests_are_counted(cluster: Cluster) -> None:
+    for name in cluster.containers():
+        cluster.wait_for_health(name)
     asked = cluster.get_models(20)
     code, report = status()
     assert (code, report["state"], report["findings"]) == (0, "well", [])
