@@ -51,7 +51,7 @@ def test_an_upgrade_of_the_engine_costs_no_request(cluster: Cluster) -> None:
     assert cluster.start_times() == started
     again = run_playbook(UPGRADE)
     assert (again.failed, again.changed) == (False, 0), again.output
-    assert "wants a reboot" not in again.output
+    assert "upgrade_reboot" not in again.output
 
 
 def test_a_host_that_wants_a_reboot_is_named(cluster: Cluster, container_name: str) -> None:
