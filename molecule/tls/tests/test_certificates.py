@@ -452,7 +452,7 @@ def test_the_script_deploys_the_whole_cluster(
     root.write_bytes(authority.root().public_bytes(serialization.Encoding.PEM))
     run = run_script(
         "scripts/start-cluster-ssl.sh",
-        HOST,
+        f"{HOST},{FURTHER}",
         "admin@example.test",
         URL=cluster.url,
         REQUESTS_CA_BUNDLE=str(root),
