@@ -151,9 +151,12 @@ def local_model(door: Door) -> str:
     Who asks for it by name sends nothing to anybody else.
 
     Raises:
+        PrivateError: it tells its models only to those who have a token.
         ChatError: the cluster does not tell its models.
     """
     response = door.session.get(f"{door.base}/v1/models", timeout=(5, 30))
+    if response.status_code == requests.codes.unauthorized:
+        raise PrivateError
     if response.status_code != requests.codes.ok:
         raise ChatError(f"status {response.status_code}: {response.text.strip()[:500]}")
     models = response.json()["data"]

@@ -40,6 +40,14 @@ class Replica(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class Private(Replica):
+    """Says nothing to anybody."""
+
+    def do_GET(self) -> None:
+        self.send_response(401)
+        self.end_headers()
+
+
 def redirect_to(port: int) -> type[BaseHTTPRequestHandler]:
     """Return what leads everybody to HTTPS at `port`, by the name."""
 
@@ -98,6 +106,14 @@ def test_without_tls(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     output = capsys.readouterr().out
     assert "Cluster: Paris." in output
     assert f"The cluster answers at http://127.0.0.1:{port}/v1" in output
+
+
+def test_in_private_mode(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with served(Private) as port:
+        assert run(monkeypatch, f"http://127.0.0.1:{port}") == 0
+    assert "in private mode" in capsys.readouterr().out
 
 
 def test_a_name_that_nobody_resolves(
