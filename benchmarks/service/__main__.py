@@ -17,7 +17,7 @@ from typing import Any
 
 import uvloop
 
-from benchmarks.service import figures, pinning, systems
+from benchmarks.service import figures, limits, pinning, systems
 from benchmarks.service.scenarios import LONG, REPEATED, SCENARIOS, Bench, as_json, warm_up
 
 PEERS = ("litellm", "g4f api")
@@ -102,7 +102,7 @@ async def _measure(bench: Bench, names: Sequence[str], rounds: int) -> None:
 
 
 def main() -> int:
-    """Run what is asked for, and print a table."""
+    """Run what is asked for, print a table, and return 1 if a figure is not what it has to be."""
     options = _options()
     wanted = tuple(options.systems or PEERS)
     if any(peer.startswith(wanted) for peer in PEERS):
@@ -123,11 +123,15 @@ def main() -> int:
         end="",
     )
     print(f"load {about['load_before'][0]:.1f} before and {about['load_after'][0]:.1f} after\n")
-    print(figures.overview(bench.figures(), PEERS))
+    measured = bench.figures()
+    print(figures.overview(measured, PEERS))
     for note in bench.notes:
         print(f"- {note}")
+    problems = limits.problems(measured)
+    for problem in problems:
+        print(f"! {problem}")
     print(f"\nAll samples: {options.json}")
-    return 0
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":
