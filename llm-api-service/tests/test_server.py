@@ -67,17 +67,22 @@ async def write(*turns: tuple[bytes, ...], end: str = "") -> Written:
     return connection
 
 
-def test_what_is_written_in_one_turn_goes_in_one_piece() -> None:
-    connection = asyncio.run(write((b"head ", b"body"), (b"more",)))
-    assert connection.pieces == [b"head body", b"more"]
+def test_a_head_goes_together_with_what_follows() -> None:
+    connection = asyncio.run(write((b"HTTP/1.1 200", b"body", b"more"), (b"rest",)))
+    assert connection.pieces == [b"HTTP/1.1 200body", b"more", b"rest"]
+
+
+def test_a_head_waits_no_longer_than_a_turn() -> None:
+    connection = asyncio.run(write((b"HTTP/1.1 200",), (b"body",)))
+    assert connection.pieces == [b"HTTP/1.1 200", b"body"]
 
 
 def test_nothing_is_lost_at_the_end_of_a_connection() -> None:
     for end, ended in (("close", "closed"), ("write_eof", "half closed")):
-        connection = asyncio.run(write((b"head ", b"body"), end=end))
-        assert (connection.pieces, connection.ended) == ([b"head body"], ended)
+        connection = asyncio.run(write((b"HTTP/1.1 200",), end=end))
+        assert (connection.pieces, connection.ended) == ([b"HTTP/1.1 200"], ended)
 
 
 def test_nothing_follows_a_connection_that_is_broken_off() -> None:
-    connection = asyncio.run(write((b"head", b"body"), end="abort"))
+    connection = asyncio.run(write((b"HTTP/1.1 200",), end="abort"))
     assert (connection.pieces, connection.ended) == ([], "aborted")

@@ -26,14 +26,17 @@ class Meter:
         self._size = 0
         self._events = 0
         self._head = b""
-        self._tail = b""
+        self._tail = bytearray()
 
     def add(self, data: bytes) -> None:
         """Count `data`, which passes."""
         self._size += len(data)
         self._events += data.count(b"data:")
         self._head = self._head or data[:TAIL]
-        self._tail = data[-TAIL:] if len(data) >= TAIL else (self._tail + data)[-TAIL:]
+        self._tail += data[-TAIL:]
+        # Not each time, for this is done with every token.
+        if len(self._tail) > 2 * TAIL:
+            del self._tail[:-TAIL]
 
     def tokens(self, request: Request, asked: int) -> tuple[int, int]:
         """Return the tokens of the prompt and of the answer to `request`, a body of `asked` bytes.

@@ -29,6 +29,8 @@ BACKLOG = 4096
 LONGEST_TARGET = 64 * 1024
 MOST_FIELDS = 100
 LARGEST_HEAD = 256 * 1024
+# How the head of an answer begins.
+HEAD = b"HTTP/"
 # Seconds in which whoever sends too much may take notice of the answer.
 LINGER = 2.0
 
@@ -74,29 +76,34 @@ async def serve(asgi: Asgi, port: int, shutdown_timeout: int) -> None:
 
 
 class Together(asyncio.Transport):
-    """A connection on which goes together what is written in one turn of the loop.
+    """A connection on which the head of an answer goes together with what is written next.
 
-    uvicorn writes the head of an answer and its body apart. As one piece they are there whole or
-    not at all when the replica is killed, and cost a system call less.
+    uvicorn writes the head and the body apart. As one piece they are there whole or not at all
+    when the replica is killed, and cost a system call less.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        """Write to `transport` at the end of each turn of `loop`."""
+        """Write to `transport`, and to that at the end of the turn of `loop` at the latest."""
         super().__init__()
         self._transport = transport
         self._loop = loop
-        self._parts: list[bytes] = []
+        self._head = b""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send `data` at the end of this turn."""
-        if not self._parts:
+        """Send `data`, unless it is a head for which there may be more in this turn."""
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head + data)
+        elif data[:5] == HEAD:
+            self._head = bytes(data)
             self._loop.call_soon(self._flush)
-        self._parts.append(bytes(data))
+        else:
+            self._transport.write(data)
 
     def _flush(self) -> None:
-        parts, self._parts = self._parts, []
-        if parts:
-            self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
+        head, self._head = self._head, b""
+        if head:
+            self._transport.write(head)
 
     def write_eof(self) -> None:
         """Send what there is, and say that nothing follows."""
@@ -110,7 +117,7 @@ class Together(asyncio.Transport):
 
     def abort(self) -> None:
         """Close it at once."""
-        self._parts.clear()
+        self._head = b""
         self._transport.abort()
 
     def is_closing(self) -> bool:

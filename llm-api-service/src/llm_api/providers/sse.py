@@ -75,5 +75,5 @@ class WholeEvents:
         return last if _ENDS_WITH_DONE.search(self._tail) else None
 
     def _passed(self, data: bytes) -> bytes:
-        self._tail = (self._tail + data[-_TAIL:])[-_TAIL:]
+        self._tail = data[-_TAIL:] if len(data) >= _TAIL else (self._tail + data)[-_TAIL:]
         return data
