@@ -87,7 +87,8 @@ def test_a_figure_that_is_not_what_it_has_to_be_is_named() -> None:
         "PSS idle, MB": {limits.OPENAI: 90, limits.G4F: 111},
     }
     assert limits.problems(measured) == [
-        "requests per CPU-second, service openai: 3, which must be at least 3.75 times that of g4f api",
+        "requests per CPU-second, service openai: 3, "
+        "which must be at least 3.75 times that of g4f api",
         "PSS idle, MB, service g4f: 111, which must be at most 110",
     ]
 

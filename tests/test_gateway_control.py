@@ -12,13 +12,9 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from gateway_control.configuration import (
-    HANDOVER,
-    Configuration,
-    ConfigurationError,
-    Versions,
-)
+from gateway_control.configuration import Configuration, Versions
 from gateway_control.judge import FLAPPING, MOST, Judge
+from gateway_control.nginx import ConfigurationError, Nginx
 from gateway_control.probe import probe, probe_all
 from gateway_control.steering import Steering
 from gateway_control.watch import renew
@@ -88,7 +84,7 @@ def test_marks(
     configuration: Configuration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reloads: list[bool] = []
-    monkeypatch.setattr(Configuration, "reload", lambda _: reloads.append(True))
+    monkeypatch.setattr(Nginx, "reload", lambda _: reloads.append(True))
     upstream = tmp_path / "gateway/upstream.conf"
     assert configuration.servers == ("api1:5500", "api2:5500")
     assert configuration.down == frozenset()
@@ -112,9 +108,9 @@ def rollout(
     (source / "upstream.conf").write_text(UPSTREAM)
     (source / "hosts.json").write_text('{"names": [], "redirect": true, "https_port": 443}')
     (tmp_path / "gateway/installed.json").write_text('{"secure": []}')
-    monkeypatch.setattr("gateway_control.configuration._test", lambda _: None)
-    monkeypatch.setattr("gateway_control.configuration.HANDOVER", 0)
-    monkeypatch.setattr(Configuration, "reload", lambda _: None)
+    monkeypatch.setattr("gateway_control.nginx.test", lambda _: None)
+    for name in ("reload", "hand_over"):
+        monkeypatch.setattr(Nginx, name, lambda _: None)
     return configuration
 
 
@@ -157,7 +153,7 @@ def test_what_nginx_refuses_is_not_wanted_any_more(
         raise ConfigurationError("unknown host")
 
     rollout.steer(Steering(drained=("api1:5500",)))
-    monkeypatch.setattr("gateway_control.configuration._test", refuse)
+    monkeypatch.setattr("gateway_control.nginx.test", refuse)
     with pytest.raises(ConfigurationError):
         rollout.steer(Steering(admitted=("nobody:5500",)))
     assert rollout.steering == Steering(drained=("api1:5500",))
@@ -236,8 +232,8 @@ class Installation:
             raise ConfigurationError("no")
         self.installed = self.certificates
 
-    def reload(self) -> None:
-        self.calls.append("reload")
+    def hand_over(self) -> None:
+        self.calls.append("hand over")
 
 
 def look(installation: Installation, refused: Versions | None) -> Versions | None:
@@ -248,13 +244,13 @@ def test_certificates_are_installed_when_they_change() -> None:
     installation = Installation(certificates={"a": ("1",)}, installed={})
     assert look(installation, None) is None
     assert look(installation, None) is None
-    assert installation.calls == ["install", "reload"]
+    assert installation.calls == ["install", "hand over"]
 
 
 def test_the_last_certificate_that_goes_is_served_no_longer() -> None:
     installation = Installation(certificates={}, installed={"a": ("1",)})
     assert look(installation, None) is None
-    assert installation.calls == ["install", "reload"]
+    assert installation.calls == ["install", "hand over"]
     assert installation.installed == {}
 
 
@@ -267,13 +263,10 @@ def test_what_nginx_refuses_is_tried_again_only_when_something_has_changed() -> 
     assert look(installation, refused) == refused
     installation.certificates, installation.refuses = {"a": ("3", "1")}, False
     assert look(installation, refused) is None
-    assert installation.calls == ["install", "install", "reload"]
+    assert installation.calls == ["install", "install", "hand over"]
 
 
-def test_a_redirect_follows_its_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses: list[float] = []
-    monkeypatch.setattr(time, "sleep", pauses.append)
+def test_a_redirect_follows_its_certificate() -> None:
     installation = Installation({"a": ("1",)}, {"a": ("1",)}, settled=False)
     look(installation, None)
-    assert installation.calls == ["install", "reload"]
-    assert pauses == [HANDOVER]
+    assert installation.calls == ["install", "hand over"]

@@ -1,7 +1,8 @@
 """What the figures have to be.
 
-Speed depends on the machine, so it is a multiple of what a peer does in the same run. Each multiple comes from one measurement
-on one machine, on which `g4f api` answered 400 requests and relayed 957 tokens per CPU-second, and LiteLLM answered 74.
+Speed depends on the machine, so it is a multiple of what a peer does in the same run. The multiples
+come from one machine, on which `g4f api` answered 400 requests and relayed 957 tokens per CPU-second,
+and LiteLLM answered 74.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ OPENAI, G4F = "service openai", "service g4f"
 
 @dataclass(frozen=True)
 class Limit:
-    """What a figure of a system has to be: at most or at least so much, or so many times a peer's."""
+    """What a figure of a system has to be: so much, or so many times that of a peer."""
 
     figure: str
     system: str

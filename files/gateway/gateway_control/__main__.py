@@ -9,8 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-from gateway_control.configuration import Configuration, ConfigurationError
+from gateway_control.configuration import Configuration
 from gateway_control.figures import figures
+from gateway_control.nginx import ConfigurationError
 from gateway_control.steering import Steering
 from gateway_control.watch import watch
 
@@ -29,7 +30,7 @@ def main() -> int:
                 configuration.install()
             case "reload":
                 configuration.install()
-                configuration.reload()
+                configuration.hand_over()
             case "watch":
                 watch(configuration)
             case "steer":
@@ -48,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--source", type=Path, default=SOURCE, help="what the role has rendered")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("install", help="let nginx test the configuration and take it over")
-    commands.add_parser("reload", help="install, and let the running nginx read it")
+    commands.add_parser("reload", help="install, and return once the running nginx serves it")
     commands.add_parser("watch", help="look after replicas and certificates until the end")
     steer = commands.add_parser(
         "steer", help="say which replicas a rollout adds and drains; without any, it is over"

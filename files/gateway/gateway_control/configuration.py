@@ -5,35 +5,24 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import re
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway_control import certificates, hosts
+from gateway_control import certificates, hosts, nginx
 from gateway_control.steering import Steering
 
 Versions = dict[str, tuple[str, ...]]
 
 _SERVER = re.compile(r"^(\s*server\s+(\S+)[^;]*?)( down)?;", re.MULTILINE)
 
-# Seconds after a reload in which workers of before may still accept connections.
-HANDOVER = 1.0
-
 # Where the servers of the upstreams are: those of the role, and those that a rollout adds.
 UPSTREAM = "upstream.conf"
 ADMITTED = "admitted.conf"
-
-
-class ConfigurationError(Exception):
-    """nginx refuses the configuration; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +59,7 @@ class Configuration:
         self._source = source
         self._certificates = certificates
         self._target = target
+        self._nginx = nginx.Nginx(target.with_name("nginx.pid"))
 
     @property
     def settings(self) -> Settings:
@@ -153,7 +143,7 @@ class Configuration:
             serve(chosen, redirected, folder)
             record = {"versions": present, "secure": secure, "redirected": redirected}
             (folder / "installed.json").write_text(json.dumps(record))
-            _test(folder / "nginx.conf")
+            nginx.test(folder / "nginx.conf")
             steering.write(self._steering)
             link = self._target.with_name(f"{self._target.name}.link")
             link.unlink(missing_ok=True)
@@ -164,7 +154,7 @@ class Configuration:
         """Mark the replicas `down`, and no others, and let nginx read it."""
         with self._lock():
             _mark(self._target, {*down, *self.steering.drained})
-            self.reload()
+            self._nginx.reload()
 
     def steer(self, steering: Steering) -> bool:
         """Do what a rollout wants, and return whether that is anything new.
@@ -177,14 +167,16 @@ class Configuration:
         if steering == self.steering:
             return False
         self.install(steering)
-        self.reload()
-        time.sleep(HANDOVER)
+        self.hand_over()
         return True
 
-    def reload(self) -> None:
-        """Let nginx read its configuration again. It goes on with the old one if it cannot."""
-        pid = (self._target.parent / "nginx.pid").read_text()
-        os.kill(int(pid), signal.SIGHUP)
+    def hand_over(self) -> None:
+        """Let nginx read what is installed, and return once all new connections are served so.
+
+        Raises:
+            ConfigurationError: nginx goes on with what it has read before.
+        """
+        self._nginx.hand_over()
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
@@ -235,15 +227,3 @@ def _mark(folder: Path, down: Collection[str]) -> None:
         new = path.with_suffix(".new")
         new.write_text(text)
         new.replace(path)
-
-
-def _test(path: Path) -> None:
-    # S603, S607: nginx is where Debian put it, and the path is ours.
-    result = subprocess.run(  # noqa: S603
-        ["nginx", "-t", "-q", "-e", "stderr", "-c", str(path)],  # noqa: S607
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if result.returncode:
-        raise ConfigurationError(result.stderr)

@@ -9,14 +9,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from gateway_control.configuration import (
-    HANDOVER,
-    Configuration,
-    ConfigurationError,
-    Settings,
-    Versions,
-)
+from gateway_control.configuration import Configuration, Settings, Versions
 from gateway_control.judge import Judge
+from gateway_control.nginx import ConfigurationError
 from gateway_control.probe import probe_all
 
 STATE = Path("/tmp/replicas.json")  # noqa: S108 - the container's own, and all that it may write to
@@ -56,11 +51,9 @@ def renew(configuration: Configuration, refused: Versions | None) -> Versions | 
     present = configuration.certificates
     if present == refused or (present == configuration.installed and configuration.settled):
         return refused
-    if not configuration.settled:
-        time.sleep(HANDOVER)
     try:
         configuration.install()
-        configuration.reload()
+        configuration.hand_over()
     except ConfigurationError as error:
         print(f"nginx goes on with the certificates it had: {error}", file=sys.stderr)
         return present
