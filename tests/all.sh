@@ -30,8 +30,12 @@ report() {
     [ ${#failed[@]} -eq 0 ]
 }
 
+# In a process group of its own, which an interruption ends as a whole: by themselves, background jobs ignore Ctrl-C.
+set -m
 second_row >"$work/second" 2>&1 &
 second=$!
+set +m
+trap 'kill -- -"$second"; exit 130' INT TERM
 for scenario in engine refusals default; do
     step tests/molecule.sh "$scenario"
 done

@@ -1,8 +1,8 @@
 """What the figures have to be.
 
 Speed depends on the machine, so it is a multiple of what a peer does in the same run. The multiples
-come from one machine, on which `g4f api` answered 400 requests and relayed 957 tokens per CPU-second,
-and LiteLLM answered 74.
+come from one machine, on which `g4f api` answered 400 requests and relayed 957 tokens per
+CPU-second, and LiteLLM answered 74.
 """
 
 from __future__ import annotations

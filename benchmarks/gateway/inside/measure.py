@@ -131,7 +131,7 @@ def main() -> None:
                 for name, (command, address) in SYSTEMS.items()
             }
             time.sleep(1)
-            # All are up, and each has its turn of a second: what else the machine does meets them alike.
+            # In turns of a second, so that what else the machine does meets them alike.
             for _ in range(rounds):
                 for name, (_, address) in SYSTEMS.items():
                     before = cpu(sessions[name])

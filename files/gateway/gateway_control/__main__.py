@@ -37,7 +37,7 @@ def main() -> int:
                 steering = Steering(tuple(arguments.admit), tuple(arguments.drain))
                 print("changed" if configuration.steer(steering) else "unchanged")
             case "figures":
-                print(json.dumps(figures(arguments.since or time.time() - arguments.seconds)))
+                print(json.dumps(figures(time.time() - arguments.seconds)))
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 1
@@ -57,9 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     for option, purpose in (("--admit", "that get requests"), ("--drain", "that get nothing new")):
         steer.add_argument(option, nargs="*", default=[], metavar="HOST:PORT", help=purpose)
     command = commands.add_parser("figures", help="what each replica answered, as JSON")
-    span = command.add_mutually_exclusive_group()
-    span.add_argument("--seconds", type=float, default=60.0, help="so many until now")
-    span.add_argument("--since", type=float, help="from a Unix time until now")
+    command.add_argument("--seconds", type=float, default=60.0, help="so many until now")
     return parser
 
 

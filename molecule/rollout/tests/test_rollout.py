@@ -89,6 +89,8 @@ def test_a_release_that_errs_under_way(
                 llm_api_log_level="WARNING",
                 llm_api_image=images["sickly"],
                 llm_api_canary_seconds=8,
+                # The second helper starts while the first is watched.
+                llm_api_batch="100%",
             ),
         )
         refused(run)
