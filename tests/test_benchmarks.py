@@ -95,3 +95,4 @@ def test_a_figure_that_is_not_what_it_has_to_be_is_named() -> None:
 
 def test_what_was_not_measured_is_not_judged() -> None:
     assert limits.problems({limits.REQUESTS: {limits.OPENAI: 1}}) == []
+    assert limits.problems({limits.REQUESTS: {limits.OPENAI: 1, "litellm": 0.0}}) == []

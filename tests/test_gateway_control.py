@@ -159,6 +159,21 @@ def test_what_nginx_refuses_is_not_wanted_any_more(
     assert rollout.steering == Steering(drained=("api1:5500",))
 
 
+def test_what_nginx_does_not_take_over_is_not_wanted_any_more(
+    rollout: Configuration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def go_on(_: Nginx) -> None:
+        raise ConfigurationError("nginx goes on")
+
+    rollout.steer(Steering(drained=("api1:5500",)))
+    monkeypatch.setattr(Nginx, "hand_over", go_on)
+    for _ in range(2):
+        with pytest.raises(ConfigurationError):
+            rollout.steer(Steering(admitted=("api3:5500",), drained=("api2:5500",)))
+    assert rollout.steering == Steering(drained=("api1:5500",))
+    assert rollout.servers == ("api2:5500",)
+
+
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -21,7 +21,6 @@ class Processes:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.looks = 0
         (folder / "self").mkdir()
         self.run(MASTER, "nginx: master process nginx -g daemon off;", parent=0)
         self.run(8, "nginx: cache manager process")

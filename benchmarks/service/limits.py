@@ -32,7 +32,8 @@ class Limit:
         by_system = figures.get(self.figure, {})
         value = by_system.get(self.system)
         unit = by_system.get(self.peer) if self.peer else 1.0
-        if value is None or unit is None:
+        # A peer that did nothing is no measure.
+        if value is None or not unit:
             return None
         if self.least <= value / unit <= self.most:
             return None

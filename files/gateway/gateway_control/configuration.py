@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway_control import certificates, hosts, nginx
+from gateway_control.nginx import ConfigurationError
 from gateway_control.steering import Steering
 
 Versions = dict[str, tuple[str, ...]]
@@ -164,10 +165,16 @@ class Configuration:
         Raises:
             ConfigurationError: nginx refuses it. What was wanted before holds.
         """
-        if steering == self.steering:
+        before = self.steering
+        if steering == before:
             return False
         self.install(steering)
-        self.hand_over()
+        try:
+            self.hand_over()
+        except ConfigurationError:
+            # Or the next run would take it for done.
+            self.install(before)
+            raise
         return True
 
     def hand_over(self) -> None:
