@@ -76,7 +76,8 @@ def test_answers_under_way_finish_on_the_chain_they_began_on(
     assert gone.under_way == 1
     held.close()
     until(lambda: gone not in service._pool._links)
-    assert gone.provider._provider._session.closed  # type: ignore[attr-defined]  # of the adapter
+    asked = gone.provider._provider._origin  # type: ignore[attr-defined]  # of the adapter
+    until(lambda: asked.connections == 0)
 
 
 def test_providers_that_stay_the_same_keep_what_is_known_of_them(

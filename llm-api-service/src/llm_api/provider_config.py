@@ -136,7 +136,10 @@ def _provider(entry: Any, where: str) -> ProviderConfig:
         raise ConfigError(f"{where}: adapter must be one of {', '.join(ADAPTERS)}")
     if entry["adapter"] == "openai" and not _is_url(entry.get("base_url", "")):
         raise ConfigError(f"{where}: base_url must be a URL such as https://host/v1")
-    lists = {key: tuple(entry.get(key, ())) for key in ("models", "operations")}
+    key = entry.get("api_key", "")
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(f"{where}: api_key must be of printable ASCII characters")
+    lists = {name: tuple(entry.get(name, ())) for name in ("models", "operations")}
     provider = ProviderConfig(**entry | lists)
     if provider.models and provider.default_model not in ("", *provider.models):
         raise ConfigError(f"{where}: default_model must be one of its models")

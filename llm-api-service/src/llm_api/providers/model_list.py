@@ -8,9 +8,9 @@ import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 
-import aiohttp
+from yarl import URL
 
-from llm_api.config import ProviderConfig
+from llm_api.http_client import HttpError, Origin
 
 logger = logging.getLogger(__name__)
 
@@ -28,22 +28,19 @@ LONGEST_NAME = 200
 class ModelList:
     """The models of a server; the last known ones while it does not answer."""
 
-    def __init__(
-        self, config: ProviderConfig, headers: Mapping[str, str], proxy: str | None
-    ) -> None:
-        """Ask the server of `config`, with `headers` and through `proxy` if there is one."""
-        self._name = config.name
-        self._url = f"{config.base_url.rstrip('/')}/models"
-        self._headers = headers
-        self._proxy = proxy
+    def __init__(self, name: str, origin: Origin, url: URL, headers: Mapping[str, str]) -> None:
+        """Ask `origin` for `url`, with `headers`; the provider's `name` is for the log."""
+        self._name = name
+        self._origin = origin
+        self._head = origin.head("GET", url, headers)
         self.models: tuple[str, ...] = ()
         """Empty until the server has said."""
 
-    async def follow(self, session: aiohttp.ClientSession) -> None:
+    async def follow(self) -> None:
         """Keep the list fresh for ever."""
         told = ""
         while True:
-            problem = await self._fetch(session)
+            problem = await self._fetch()
             # One that has no such list says so each time.
             if problem and problem != told:
                 fields = {"provider": self._name, "reason": problem}
@@ -51,24 +48,25 @@ class ModelList:
             told = problem
             await asyncio.sleep(AGAIN if self.models else RETRY)
 
-    async def _fetch(self, session: aiohttp.ClientSession) -> str:
+    async def _fetch(self) -> str:
         """Take the server's list, and return why that was not possible."""
         try:
-            async with (
-                asyncio.timeout(TIMEOUT),
-                session.get(
-                    self._url, headers=self._headers, proxy=self._proxy, allow_redirects=False
-                ) as response,
-            ):
-                if response.status != HTTPStatus.OK:
-                    return f"status {response.status}"
-                body = b""
-                while chunk := await response.content.readany():
-                    body += chunk
-                    if len(body) > LARGEST:
-                        return "a list that is too large"
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            return type(error).__name__
+            async with asyncio.timeout(TIMEOUT):
+                response = await self._origin.ask(self._head)
+                try:
+                    if response.status != HTTPStatus.OK:
+                        return f"status {response.status}"
+                    body = b""
+                    while chunk := await response.read():
+                        body += chunk
+                        if len(body) > LARGEST:
+                            return "a list that is too large"
+                finally:
+                    response.close()
+        except TimeoutError:
+            return "no list in time"
+        except HttpError as error:
+            return str(error)
         if not (names := _names(body)):
             return "a list without models"
         self.models = names

@@ -9,20 +9,18 @@ from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from typing import Any, NoReturn
 
-import aiohttp
 from yarl import URL
 
 from llm_api.config import ProviderConfig
 from llm_api.errors import error_body
+from llm_api.http_client import HttpError, Origin, Response
 from llm_api.operations import Operation, Request
 from llm_api.providers import sse
 from llm_api.providers.base import Answer, ProviderError, RefusedError, Way
-from llm_api.providers.connector import Connector
 from llm_api.providers.model_list import ModelList
 
 JSON = "application/json"
 TEXTS = (Operation.CHAT, Operation.COMPLETIONS)
-CONNECT_TIMEOUT = 5.0
 # The provider's own trouble (our key, our quota, its load), which another provider may not have.
 PROVIDERS_FAULT = frozenset({401, 402, 403, 407, 408, 429})
 # What an answer has that is one.
@@ -47,18 +45,21 @@ class OpenAIProvider:
     def __init__(self, config: ProviderConfig, proxy: str) -> None:
         """Ask as `config` says, and through `proxy` where it says so."""
         self.config = config
-        self._proxy = proxy if config.via_egress and proxy else None
-        self.way = _way(config, self._proxy) if config.outside else None
+        proxy_url = URL(proxy) if config.via_egress and proxy else None
+        base = URL(config.base_url)
+        self.way = Way(base, proxy_url) if config.outside else None
         self.operations = frozenset(map(Operation, config.operations or [Operation.CHAT]))
         """What is configured, or else chats."""
-        base = config.base_url.rstrip("/")
-        self._urls = {operation: URL(f"{base}/{operation.path}") for operation in self.operations}
-        self._headers = {"Content-Type": JSON, "Accept-Encoding": "identity"}
+        headers = {"Content-Type": JSON, "Accept-Encoding": "identity"}
         if config.api_key:
-            self._headers["Authorization"] = f"Bearer {config.api_key}"
-        self._list = ModelList(config, self._headers, self._proxy)
+            headers["Authorization"] = f"Bearer {config.api_key}"
+        self._origin = Origin(base, proxy_url)
+        self._heads = {
+            operation: self._origin.head("POST", base / operation.path, headers)
+            for operation in self.operations
+        }
+        self._list = ModelList(config.name, self._origin, base / "models", headers)
         self._following: asyncio.Task[None] | None = None
-        self._session: aiohttp.ClientSession
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -86,21 +87,15 @@ class OpenAIProvider:
         return None
 
     async def start(self) -> None:
-        """Open a session without limits and without an overall timeout: the chain has both."""
-        self._session = aiohttp.ClientSession(
-            connector=Connector(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
-            # One client's cookies are none of another's.
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
+        """Begin to follow the list of models, where none is configured."""
         if not self.config.models:
-            self._following = asyncio.create_task(self._list.follow(self._session))
+            self._following = asyncio.create_task(self._list.follow())
 
     async def close(self) -> None:
-        """Close the session."""
+        """Close the connections."""
         if self._following:
             self._following.cancel()
-        await self._session.close()
+        self._origin.close()
 
     def open(self, request: Request, model: str) -> AbstractAsyncContextManager[Answer]:
         """Send `request` and enter the answer once its first bytes are here.
@@ -112,24 +107,16 @@ class OpenAIProvider:
         """
         return _Call(self, request, model)
 
-    async def post(self, request: Request, model: str) -> aiohttp.ClientResponse:
+    async def post(self, request: Request, model: str) -> Response:
         """Send `request`, and return the response once its head is here.
 
         Raises:
-            ProviderError: no connection.
+            ProviderError: no connection, or no response.
         """
         try:
-            return await self._session.post(
-                self._urls[request.operation],
-                data=aiohttp.BytesPayload(request.for_model(model)),
-                # Not the session's: a proxy would get those, too, and with them the key.
-                headers=self._headers,
-                proxy=self._proxy,
-                # It would turn the request into a GET, and might lead anywhere.
-                allow_redirects=False,
-            )
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ProviderError(_reason(error)) from error
+            return await self._origin.ask(self._heads[request.operation], request.for_model(model))
+        except HttpError as error:
+            raise ProviderError(str(error)) from error
 
 
 class _Call:
@@ -139,7 +126,7 @@ class _Call:
         self._provider = provider
         self._request = request
         self._model = model
-        self._response: aiohttp.ClientResponse
+        self._response: Response
 
     async def __aenter__(self) -> Answer:
         self._response = await self._provider.post(self._request, self._model)
@@ -154,11 +141,13 @@ class _Call:
         self._response.close()
 
 
-async def _begin(response: aiohttp.ClientResponse, request: Request) -> Answer:
+async def _begin(response: Response, request: Request) -> Answer:
     try:
         if response.status != HTTPStatus.OK:
-            _raise_for(response.status, await response.content.read(LARGEST_REFUSAL))
-        content_type = response.headers.get("Content-Type", JSON)
+            _raise_for(response.status, await _read_up_to(response, LARGEST_REFUSAL))
+        content_type = response.headers.get(b"content-type", JSON.encode()).decode("latin-1")
+        if (coding := response.headers.get(b"content-encoding", b"identity")) != b"identity":
+            raise ProviderError(f"an answer in the encoding {coding[:50].decode('latin-1')}")
         if not content_type.startswith(sse.CONTENT_TYPE if request.stream else JSON):
             raise ProviderError(f"an answer of type {content_type[:50]}")
         if not request.stream:
@@ -169,31 +158,33 @@ async def _begin(response: aiohttp.ClientResponse, request: Request) -> Answer:
         first = b""
         # Comments are no beginning: until there is more, another provider may be asked.
         while not any(sse.payloads(first)):
-            if not (chunk := await response.content.readany()):
+            if not (chunk := await response.read()):
                 raise ProviderError("an empty answer")
             first += _take(events, chunk)
             if len(first) > LARGEST_EVENT:
                 raise ProviderError("comments without end")
         # Whatever was good before an error in the same chunk: nobody has seen it yet.
-        if error := _error_event(first):
+        if ERROR in first and (error := _error_event(first)):
             _raise_for(_status_of(error), error)
-    except (aiohttp.ClientError, OSError) as error:
-        raise ProviderError(_reason(error)) from error
+    except HttpError as error:
+        raise ProviderError(str(error)) from error
     return Answer(content_type, first, _relay(response, events))
 
 
-def _way(config: ProviderConfig, proxy: str | None) -> Way:
-    return Way(URL(config.base_url), URL(proxy) if proxy else None)
+async def _read_whole(response: Response) -> bytes:
+    body = await _read_up_to(response, LARGEST_ANSWER)
+    if len(body) > LARGEST_ANSWER:
+        raise ProviderError("an answer that is too large")
+    return body
 
 
-async def _read_whole(response: aiohttp.ClientResponse) -> bytes:
-    parts, size = [], 0
-    while part := await response.content.readany():
+async def _read_up_to(response: Response, size: int) -> bytes:
+    """Return the body of `response`; of one with more bytes than `size`, not much more."""
+    parts, read = [], 0
+    while read <= size and (part := await response.read()):
         parts.append(part)
-        size += len(part)
-        if size > LARGEST_ANSWER:
-            raise ProviderError("an answer that is too large")
-    return b"".join(parts)
+        read += len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _take(events: sse.WholeEvents, chunk: bytes) -> bytes:
@@ -203,17 +194,15 @@ def _take(events: sse.WholeEvents, chunk: bytes) -> bytes:
     return data
 
 
-async def _relay(
-    response: aiohttp.ClientResponse, events: sse.WholeEvents
-) -> AsyncGenerator[bytes, None]:
+async def _relay(response: Response, events: sse.WholeEvents) -> AsyncGenerator[bytes, None]:
     try:
-        while chunk := await response.content.readany():
+        while chunk := await response.read():
             if data := _take(events, chunk):
-                if _error_event(data):
+                if ERROR in data and _error_event(data):
                     raise ProviderError("an error instead of the rest")
                 yield data
-    except (aiohttp.ClientError, OSError) as error:
-        raise ProviderError(_reason(error)) from error
+    except HttpError as error:
+        raise ProviderError(str(error)) from error
     last = events.end()
     if last is None:
         raise ProviderError("an end without [DONE]")
@@ -241,8 +230,6 @@ def _check_whole(body: bytes, operation: Operation) -> None:
 
 def _error_event(events: bytes) -> bytes | None:
     """Return the data of the first of the whole `events` that is an error."""
-    if ERROR not in events:
-        return None
     return next((data for data in sse.payloads(events) if _read(data).get("error")), None)
 
 
@@ -276,11 +263,3 @@ def _has_error(body: bytes) -> bool:
 def _error_of(status: int) -> bytes:
     message = f"The provider refused the request with status {status}."
     return json.dumps(error_body(status, message, code="provider_refused")).encode()
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, aiohttp.ServerTimeoutError | TimeoutError):
-        return "no connection in time"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return "no connection"
-    return type(error).__name__

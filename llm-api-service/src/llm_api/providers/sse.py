@@ -50,7 +50,8 @@ class WholeEvents:
     def __init__(self) -> None:
         """Start at the beginning of a stream."""
         self._part = b""
-        self._tail = b""
+        self._passed = b""
+        """What was passed on last, with what came before where that is short."""
 
     @property
     def waiting(self) -> int:
@@ -59,21 +60,23 @@ class WholeEvents:
 
     def take(self, chunk: bytes) -> bytes:
         """Return the events that are whole with `chunk`; the rest waits for the next."""
+        # This is done with every token: most come as one whole event.
         if not self._part and chunk.endswith(_BOUNDARIES):
-            return self._passed(chunk)
+            self._passed = chunk if len(chunk) >= _TAIL else (self._passed + chunk)[-_TAIL:]
+            return chunk
         # A boundary may lie across two chunks, but not before that.
         start = max(0, len(self._part) - 3)
         data = self._part + chunk
         ends = [at + len(b) for b in _BOUNDARIES if (at := data.rfind(b, start)) >= 0]
         end = max(ends, default=0)
         self._part = data[end:]
-        return self._passed(data[:end])
+        return self._pass(data[:end])
 
     def end(self) -> bytes | None:
         """Return what came after the last whole event, or None if the stream has no proper end."""
-        last = self._passed(self._part)
-        return last if _ENDS_WITH_DONE.search(self._tail) else None
+        last = self._pass(self._part)
+        return last if _ENDS_WITH_DONE.search(self._passed) else None
 
-    def _passed(self, data: bytes) -> bytes:
-        self._tail = data[-_TAIL:] if len(data) >= _TAIL else (self._tail + data)[-_TAIL:]
+    def _pass(self, data: bytes) -> bytes:
+        self._passed = (self._passed + data)[-_TAIL:]
         return data
