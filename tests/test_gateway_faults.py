@@ -30,6 +30,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"gateway_fail_timeout": "soon"}, "gateway_fail_timeout has 'soon'"),
     ({"gateway_max_body_size": "16mb"}, "gateway_max_body_size has '16mb'"),
     ({"gateway_weights": {"api3": 2}}, "gateway_weights names api3"),
+    ({"gateway_weights": {"10.0.0.7": 2}}, "nor a host of one: api1, api2"),
+    ({"gateway_backups": ["api3"]}, "gateway_backups names api3"),
     ({"gateway_weights": {"api1": 0}}, "gateway_weights has 0 for api1"),
     ({"gateway_backups": ["api1", "api2"]}, "one must not be a backup"),
     ({"gateway_balancing": "sticky"}, "set gateway_sticky_key"),
@@ -59,6 +61,10 @@ ACCEPTED: list[dict[str, Any]] = [
     {"gateway_cors_origin_patterns": [r"https://[a-z0-9-]+\.example\.com(:\d+)?"]},
     {"gateway_server_names": ["api.example.com", "*.example.com", "localhost"]},
     {"gateway_weights": {"api1": "3"}, "gateway_backups": ["api2"]},
+    {
+        "gateway_replicas": ["api1", "10.0.0.7:5501", "10.0.0.7:5502"],
+        "gateway_weights": {"10.0.0.7": 2, "10.0.0.7:5502": 3},
+    },
     {"gateway_balancing": "sticky", "gateway_sticky_key": "header:X-User"},
     {"gateway_proxy_protocol": "true", "gateway_trusted_proxies": ["192.0.2.1"]},
 ]

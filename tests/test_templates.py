@@ -32,6 +32,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "gateway_weights": {"api1": 3},
         "gateway_backups": ["api2"],
     },
+    "hosts_with_weights": {
+        "gateway_replicas": ["api1", "10.0.0.7:5501"],
+        "gateway_weights": {"10.0.0.7": 2},
+    },
     "sticky_cookie": {"gateway_balancing": "sticky", "gateway_sticky_key": "cookie:session"},
     "sticky_header": {
         "gateway_balancing": "sticky",
@@ -159,6 +163,23 @@ def test_the_upstream_is_the_one_of_the_architecture(tmp_path: Path) -> None:
         "server api2:5500 max_fails=3 fail_timeout=30s;",
     ]
     assert "keepalive 32;" in lines
+
+
+def test_weights_are_those_of_replicas_and_hosts(tmp_path: Path) -> None:
+    variables = {
+        "gateway_replicas": ["api1", "api2", "10.0.0.7:5501", "10.0.0.7:5502", "10.0.0.8"],
+        "gateway_weights": {"api2": 3, "10.0.0.7": 2, "10.0.0.7:5502": "5", "10.0.0.8": 4},
+    }
+    render(tmp_path, variables)
+    text, _, _ = (tmp_path / "upstream.conf").read_text().partition("\n}")
+    weights = re.findall(r"server (\S+) [^;]*?(?:weight=(\d+))?;", text)
+    assert weights == [
+        ("api1:5500", ""),
+        ("api2:5500", "3"),
+        ("10.0.0.7:5501", "2"),
+        ("10.0.0.7:5502", "10"),
+        ("10.0.0.8:5500", "4"),
+    ]
 
 
 def test_every_template_is_installed_and_included(tmp_path: Path, authority: Authority) -> None:

@@ -164,12 +164,18 @@ def _faults_of_replicas(variables: Mapping[str, Any], replicas: Collection[str])
         yield f"gateway_replicas has {', '.join(twice)} more than once."
     weights: Mapping[str, Any] = variables.get("gateway_weights", {})
     backups: Collection[str] = variables.get("gateway_backups", [])
-    for name, named in (("gateway_weights", weights), ("gateway_backups", backups)):
-        for unknown in sorted(set(named) - set(replicas)):
-            yield f"{name} names {unknown}, which is none of the replicas: {', '.join(replicas)}."
-    for replica, weight in weights.items():
-        if not re.fullmatch(r"[1-9][0-9]{0,4}", str(weight)):
-            yield f"gateway_weights has {weight!r} for {replica}: it must be a whole number from 1."
+    listed = ", ".join(replicas)
+    for unknown in sorted(set(backups) - set(replicas)):
+        yield f"gateway_backups names {unknown}, which is none of the replicas: {listed}."
+    hosts = {name.partition(":")[0] for name in replicas}
+    for unknown in sorted(set(weights) - set(replicas) - hosts):
+        yield (
+            f"gateway_weights names {unknown}, which is none of the replicas, nor a host of one:"
+            f" {listed}."
+        )
+    for named, weight in weights.items():
+        if not re.fullmatch(r"[1-9][0-9]{0,2}", str(weight)):
+            yield f"gateway_weights has {weight!r} for {named}: it must be from 1 to 999."
     if replicas and set(replicas) <= set(backups):
         yield "gateway_backups has all replicas: one must not be a backup."
 
