@@ -198,6 +198,20 @@ def test_a_connection_that_ends_is_not_used_again(answer: bytes, body: bytes) ->
     run(test())
 
 
+def test_a_server_that_wants_the_end_gets_it() -> None:
+    closing = HELLO.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+
+    async def test() -> None:
+        async with serving(always(closing)) as (server, port):
+            asked = Origin(local(port))
+            assert await get(asked, port) == b"Hello"
+            await server.gone.wait()
+            assert await get(asked, port) == b"Hello"
+            assert len(server.requests) == 2
+
+    run(test())
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [

@@ -11,7 +11,7 @@ import httptools
 
 # Bytes of an answer's head, and those of its body that wait to be read before the server has to.
 LARGEST_HEAD = 64 * 1024
-MOST_UNREAD = 256 * 1024
+MOST_UNREAD = 64 * 1024
 # What says where a body ends.
 _BOUNDS = (b"content-length", b"transfer-encoding")
 _CUT_OFF = "the connection ended too early"
