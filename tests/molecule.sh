@@ -3,6 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# Spares each run of Ansible the packing of its modules.
+export ANSIBLE_CALLBACK_PLUGINS=$PWD/molecule/shared/callback_plugins
+
 scenarios=("$@")
 if [ ${#scenarios[@]} -eq 0 ]; then
     # They have a verb of their own, `make operations`: with them, all would take too long.
