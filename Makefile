@@ -11,6 +11,8 @@ export UV_PYTHON_DOWNLOADS := never
 # A package index that is slow for a minute is not a failure.
 export UV_HTTP_TIMEOUT := 120
 export UV_HTTP_RETRIES := 8
+# Images for containers often set it. Here it would have each of many short runs of Python compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Which hosts: make up INVENTORY=inventory/examples/single-server
 INVENTORY ?= inventory/hosts.yml

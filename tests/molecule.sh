@@ -3,7 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# Spares each run of Ansible the packing of its modules.
+# Spares each run of Ansible the packing of its modules, and each run of Python the compiling of what it imports.
+unset PYTHONDONTWRITEBYTECODE
 export ANSIBLE_CALLBACK_PLUGINS=$PWD/molecule/shared/callback_plugins
 
 scenarios=("$@")
