@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every molecule scenario, or those that are named.
+# Runs every molecule scenario, or those that are named: all of it, or the steps that ACTIONS names.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,7 +16,10 @@ if [ ${#scenarios[@]} -eq 0 ]; then
         [[ "$apart" == *" $name "* ]] || scenarios+=("$name")
     done
 fi
+read -ra actions <<<"${ACTIONS:-test}"
 for scenario in "${scenarios[@]}"; do
-    echo "molecule: $scenario"
-    molecule --base-config .config/molecule/config.yml test --scenario-name "$scenario"
+    for action in "${actions[@]}"; do
+        echo "molecule: $scenario, $action"
+        molecule --base-config .config/molecule/config.yml "$action" --scenario-name "$scenario"
+    done
 done
