@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.conftest import Start
+from tests.lab import plain
 from tests.lab.gateway import Gateway, bridge_address, docker, statuses, wait_until
 from tests.lab.replica import PAUSE, Replica
 
@@ -41,7 +42,7 @@ def trusted() -> list[str]:
 
 def test_requests_are_limited_by_address(start: Start) -> None:
     door, _ = start(gateway_cors_origins=[ORIGIN])
-    with httpx.Client(base_url=door.url, headers={"Origin": ORIGIN}) as client:
+    with plain.Client(base_url=door.url, headers={"Origin": ORIGIN}) as client:
         client.get("/health")
         begun = time.monotonic()
         answers = at_once(60, lambda: client.get("/v1/models"))
@@ -64,7 +65,7 @@ def most_allowed(begun: float) -> float:
 
 def from_many_addresses(door: Gateway, path: str, headers: dict[str, str]) -> dict[int, int]:
     """Make 50 requests, each from an address of its own, and count the statuses."""
-    with httpx.Client(base_url=door.url, headers=headers) as client:
+    with plain.Client(base_url=door.url, headers=headers) as client:
         addresses = iter([f"192.0.2.{i}" for i in range(50)])
         return statuses(
             at_once(50, lambda: client.get(path, headers=from_address(next(addresses))))
@@ -91,23 +92,23 @@ def test_what_is_no_token_is_not_counted_as_one(start: Start) -> None:
 def test_settings_have_a_limit_of_their_own(start: Start) -> None:
     door, _ = start(gateway_limit_settings_burst=2)
     for path in ("/settings", "/login", "/settings/tokens"):
-        answers = [httpx.post(door.url + path) for _ in range(3)]
+        answers = [plain.post(door.url + path) for _ in range(3)]
     assert statuses(answers) == {429: 3}
     assert answers[0].headers["Retry-After"] == "12"
-    assert httpx.get(f"{door.url}/v1/models").status_code == 200
+    assert plain.get(f"{door.url}/v1/models").status_code == 200
 
 
 def test_exempt_networks_are_not_limited(start: Start) -> None:
     door, _ = start(gateway_limit_exempt=trusted(), gateway_limit_connections=1)
     headers = {"Authorization": f"Bearer {TOKEN}"}
-    with httpx.Client(base_url=door.url, headers=headers) as client:
+    with plain.Client(base_url=door.url, headers=headers) as client:
         assert statuses(at_once(60, lambda: client.get("/v1/models"))) == {200: 60}
 
 
 def test_connections_are_limited(start: Start) -> None:
     door, [replica] = start(gateway_limit_connections=4)
     replica.delay = 1
-    answers = at_once(10, lambda: httpx.get(f"{door.url}/v1/models"))
+    answers = at_once(10, lambda: plain.get(f"{door.url}/v1/models"))
     assert statuses(answers) == {200: 4, 429: 6}
 
 
@@ -115,7 +116,7 @@ def test_no_limits_where_none_are_wanted(start: Start) -> None:
     door, _ = start(
         gateway_limit_rate="", gateway_limit_settings_rate="", gateway_limit_connections=0
     )
-    with httpx.Client(base_url=door.url) as client:
+    with plain.Client(base_url=door.url) as client:
         assert statuses(at_once(60, lambda: client.get("/settings"))) == {200: 60}
 
 
@@ -123,7 +124,7 @@ def test_no_limits_where_none_are_wanted(start: Start) -> None:
 
 
 def preflight(door: Gateway, origin: str) -> httpx.Response:
-    return httpx.options(
+    return plain.options(
         f"{door.url}/v1/chat/completions",
         headers={
             "Origin": origin,
@@ -163,7 +164,7 @@ def test_origins(start: Start, variables: dict[str, Any], origin: str, allowed: 
     # What the service itself may think of it does not matter.
     replica.headers = {"Access-Control-Allow-Origin": "https://replica.example"}
     for answer in (
-        httpx.get(f"{door.url}/v1/models", headers={"Origin": origin}),
+        plain.get(f"{door.url}/v1/models", headers={"Origin": origin}),
         preflight(door, origin),
     ):
         assert answer.is_success
@@ -176,7 +177,7 @@ def test_origins(start: Start, variables: dict[str, Any], origin: str, allowed: 
 def test_security_headers_come_once(start: Start) -> None:
     door, [replica] = start()
     replica.headers = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "SAMEORIGIN"}
-    headers = httpx.get(f"{door.url}/v1/models").headers
+    headers = plain.get(f"{door.url}/v1/models").headers
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["X-Frame-Options"] == "DENY"
     assert headers["Referrer-Policy"] == "same-origin"
@@ -213,7 +214,7 @@ def test_errors_are_json(start: Start, case: str) -> None:
 
 def test_large_streamed_body_is_refused(start: Start) -> None:
     door, _ = start(gateway_max_body_size="2m")
-    answer = httpx.post(f"{door.url}/v1/models", content=iter([b"a" * 100_000] * 30))
+    answer = plain.post(f"{door.url}/v1/models", content=iter([b"a" * 100_000] * 30))
     assert answer.status_code == 413
     assert answer.json()["error"]["code"] == "request_too_large"
 
@@ -221,7 +222,7 @@ def test_large_streamed_body_is_refused(start: Start) -> None:
 def test_no_replica(start: Start) -> None:
     door, [replica] = start()
     replica.__exit__(None, None, None)
-    answer = httpx.post(f"{door.url}/v1/chat/completions", json={})
+    answer = plain.post(f"{door.url}/v1/chat/completions", json={})
     assert answer.status_code == 503
     assert answer.json()["error"]["code"] == "no_replica_available"
     assert answer.headers["Retry-After"] == "2"
@@ -230,7 +231,7 @@ def test_no_replica(start: Start) -> None:
 def test_silent_replica(start: Start) -> None:
     door, [replica] = start(gateway_read_timeout="1s")
     replica.delay = 3
-    answer = httpx.post(f"{door.url}/v1/chat/completions", json={})
+    answer = plain.post(f"{door.url}/v1/chat/completions", json={})
     assert answer.status_code == 504
     assert answer.json()["error"]["code"] == "replica_timeout"
 
@@ -239,7 +240,7 @@ def test_silent_replica(start: Start) -> None:
 def test_errors_of_a_replica_pass(start: Start, status: int) -> None:
     door, [replica] = start()
     replica.status, replica.body = status, b'{"error": "of the replica"}'
-    answer = httpx.get(f"{door.url}/v1/models")
+    answer = plain.get(f"{door.url}/v1/models")
     assert (answer.status_code, answer.content) == (status, replica.body)
     assert len(replica.requests) == 1
 
@@ -252,12 +253,12 @@ def test_unknown_hosts_are_refused(start: Start) -> None:
         ("evil.net", 421),
         (door.address, 421),
     ):
-        answer = httpx.get(f"{door.url}/v1/models", headers={"Host": host})
+        answer = plain.get(f"{door.url}/v1/models", headers={"Host": host})
         assert answer.status_code == status, host
     assert answer.json()["error"]["code"] == "unknown_host"
     assert len(replica.requests) == 2
     # Load balancers ask by address.
-    assert httpx.get(f"{door.url}/health").text == "ok\n"
+    assert plain.get(f"{door.url}/health").text == "ok\n"
 
 
 # What the replicas learn
@@ -271,7 +272,7 @@ def test_client_address_is_not_to_be_made_up(start: Start) -> None:
         "X-Forwarded-Proto": "https",
         "X-Forwarded-Host": "evil.net",
     }
-    httpx.get(f"{door.url}/v1/models", headers=lies)
+    plain.get(f"{door.url}/v1/models", headers=lies)
     headers = replica.requests[0].headers
     assert headers["x-forwarded-for"] == bridge_address()
     assert headers["x-forwarded-proto"] == "http"
@@ -280,7 +281,7 @@ def test_client_address_is_not_to_be_made_up(start: Start) -> None:
 
 def test_client_address_behind_a_load_balancer(start: Start) -> None:
     door, [replica] = start(gateway_trusted_proxies=trusted())
-    httpx.get(
+    plain.get(
         f"{door.url}/v1/models",
         headers=from_address("1.1.1.1, 203.0.113.5") | {"X-Forwarded-Proto": "https"},
     )
@@ -301,7 +302,7 @@ def test_client_address_by_proxy_protocol(start: Start) -> None:
 @pytest.mark.parametrize(("sent", "kept"), [("client-id-1", True), ("bad id!", False)])
 def test_request_ids(start: Start, sent: str, kept: bool) -> None:
     door, [replica] = start()
-    answer = httpx.get(f"{door.url}/v1/models", headers={"X-Request-ID": sent})
+    answer = plain.get(f"{door.url}/v1/models", headers={"X-Request-ID": sent})
     request_id = answer.headers["X-Request-ID"]
     assert (request_id == sent) is kept
     assert replica.requests[0].headers["x-request-id"] == request_id
@@ -314,21 +315,21 @@ def test_request_ids(start: Start, sent: str, kept: bool) -> None:
 def test_round_robin(start: Start) -> None:
     door, replicas = start(3)
     for _ in range(12):
-        httpx.post(f"{door.url}/v1/chat/completions", json={})
+        plain.post(f"{door.url}/v1/chat/completions", json={})
     assert [len(replica.requests) for replica in replicas] == [4, 4, 4]
 
 
 def test_least_connections(start: Start) -> None:
     door, [slow, fast] = start(2, gateway_balancing="least_conn", gateway_worker_processes=1)
     slow.delay = 2
-    at_once(2, lambda: httpx.get(f"{door.url}/v1/models"))
+    at_once(2, lambda: plain.get(f"{door.url}/v1/models"))
     with ThreadPoolExecutor() as pool:
-        waiting = pool.submit(httpx.get, f"{door.url}/v1/models")
-        waiting_too = pool.submit(httpx.get, f"{door.url}/v1/models")
+        waiting = pool.submit(plain.get, f"{door.url}/v1/models")
+        waiting_too = pool.submit(plain.get, f"{door.url}/v1/models")
         time.sleep(0.5)
         before = len(slow.requests)
         for _ in range(6):
-            httpx.get(f"{door.url}/v1/models")
+            plain.get(f"{door.url}/v1/models")
         assert len(slow.requests) == before
         waiting.result()
         waiting_too.result()
@@ -343,7 +344,7 @@ def test_sticky(start: Start, key: str) -> None:
         headers = {"Cookie": f"session=u{user}"} if "cookie" in key else {"X-User-Name": f"u{user}"}
         before = [len(replica.requests) for replica in replicas]
         for _ in range(4):
-            httpx.get(f"{door.url}/v1/models", headers=headers)
+            plain.get(f"{door.url}/v1/models", headers=headers)
         added = [len(replica.requests) - old for replica, old in zip(replicas, before, strict=True)]
         assert sorted(added) == [0, 4]
         used.add(added.index(4))
@@ -353,7 +354,7 @@ def test_sticky(start: Start, key: str) -> None:
 def test_without_its_key_sticky_goes_round(start: Start) -> None:
     door, replicas = start(2, gateway_balancing="sticky", gateway_sticky_key="cookie:session")
     for _ in range(10):
-        httpx.get(f"{door.url}/v1/models")
+        plain.get(f"{door.url}/v1/models")
     assert [len(replica.requests) for replica in replicas] == [5, 5]
 
 
@@ -361,7 +362,7 @@ def test_without_its_key_sticky_goes_round(start: Start) -> None:
 def test_sick_replica_costs_no_post(start: Start, status: int) -> None:
     door, [sick, well] = start(2)
     sick.status = status
-    answers = [httpx.post(f"{door.url}/v1/chat/completions", json={}) for _ in range(20)]
+    answers = [plain.post(f"{door.url}/v1/chat/completions", json={}) for _ in range(20)]
     assert statuses(answers) == {200: 20}
     assert len(sick.requests) == 3
     assert well.requests
@@ -372,11 +373,11 @@ def test_replicas_that_failed_all_are_all_asked(start: Start) -> None:
     for replica in replicas:
         replica.status = 503
     for _ in range(6):
-        assert httpx.post(f"{door.url}/v1/models", json={}).status_code == 503
+        assert plain.post(f"{door.url}/v1/models", json={}).status_code == 503
     for replica in replicas:
         replica.status = 200
     # nginx would leave them out for half a minute.
-    answers = [httpx.post(f"{door.url}/v1/models", content=b"body") for _ in range(6)]
+    answers = [plain.post(f"{door.url}/v1/models", content=b"body") for _ in range(6)]
     assert statuses(answers) == {200: 6}
     assert all(replica.requests[-1].body == b"body" for replica in replicas)
 
@@ -387,7 +388,7 @@ def test_hung_replica_is_left_out_until_it_answers(start: Start) -> None:
     wait_until(lambda: healthy(door) == [False, True], "the replica is out", 11)
     # nginx needs a moment to read its configuration.
     time.sleep(1)
-    with httpx.Client(base_url=door.url) as client:
+    with plain.Client(base_url=door.url) as client:
         assert statuses([client.post("/v1/models", json={}) for _ in range(10)]) == {200: 10}
         assert (len(hung.requests), len(well.requests)) == (0, 10)
         hung.healthy = True
@@ -403,7 +404,7 @@ def test_when_all_replicas_are_out_all_are_asked(start: Start) -> None:
     for replica in replicas:
         replica.healthy = False
     wait_until(lambda: healthy(door) == [False, False], "the replicas are out", 11)
-    answers = [httpx.post(f"{door.url}/v1/models", json={}) for _ in range(4)]
+    answers = [plain.post(f"{door.url}/v1/models", json={}) for _ in range(4)]
     assert statuses(answers) == {200: 4}
 
 
@@ -429,7 +430,7 @@ def test_tokens_come_one_by_one(start: Start) -> None:
     door, _ = start()
     times = []
     headers = {"Accept-Encoding": "gzip"}
-    with httpx.stream("POST", f"{door.url}/stream", json={}, headers=headers) as answer:
+    with plain.stream("POST", f"{door.url}/stream", json={}, headers=headers) as answer:
         assert "Content-Encoding" not in answer.headers
         for line in answer.iter_lines():
             if line.startswith("data"):
@@ -441,7 +442,7 @@ def test_tokens_come_one_by_one(start: Start) -> None:
 
 def test_abort_reaches_the_replica(start: Start) -> None:
     door, [replica] = start()
-    with httpx.stream("POST", f"{door.url}/stream", json={}) as answer:
+    with plain.stream("POST", f"{door.url}/stream", json={}) as answer:
         next(answer.iter_lines())
     assert replica.left.wait(3 * PAUSE)
 
@@ -449,7 +450,7 @@ def test_abort_reaches_the_replica(start: Start) -> None:
 def test_silence_may_be_long_but_not_endless(start: Start) -> None:
     door, [replica] = start(gateway_read_timeout="3s")
     replica.delay = 2
-    assert httpx.get(f"{door.url}/v1/models").status_code == 200
+    assert plain.get(f"{door.url}/v1/models").status_code == 200
 
 
 def test_large_bodies_pass_as_they_come(start: Start) -> None:
@@ -474,7 +475,7 @@ def connected(door: Gateway, replica: Replica) -> bool:
 
 def test_chunked_upload(start: Start) -> None:
     door, [replica] = start()
-    answer = httpx.post(f"{door.url}/v1/models", content=iter([b"a" * 1000] * 100))
+    answer = plain.post(f"{door.url}/v1/models", content=iter([b"a" * 1000] * 100))
     assert answer.status_code == 200
     assert len(replica.requests[0].body) == 100_000
 
@@ -483,7 +484,7 @@ def test_chunked_upload(start: Start) -> None:
 def test_compression(start: Start, size: int, encoding: str | None) -> None:
     door, [replica] = start()
     replica.body = b'"%s"' % (b"a" * size)
-    answer = httpx.get(f"{door.url}/v1/models", headers={"Accept-Encoding": "gzip"})
+    answer = plain.get(f"{door.url}/v1/models", headers={"Accept-Encoding": "gzip"})
     assert answer.content == replica.body
     assert answer.headers.get("Content-Encoding") == encoding
 
@@ -496,16 +497,16 @@ def test_static_files_are_served_by_nginx(start: Start) -> None:
         "Set-Cookie": "session=secret",
     }
     for _ in range(3):
-        answer = httpx.get(f"{door.url}/static/page.css")
+        answer = plain.get(f"{door.url}/static/page.css")
         assert answer.content == replica.body
         assert answer.headers["Content-Type"] == "text/css"
         assert answer.headers["Cache-Control"] == "public, max-age=300"
         assert "Set-Cookie" not in answer.headers
     assert len(replica.requests) == 1
-    versioned = httpx.get(f"{door.url}/static/page.css?v=1")
+    versioned = plain.get(f"{door.url}/static/page.css?v=1")
     assert versioned.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     replica.__exit__(None, None, None)
-    assert httpx.get(f"{door.url}/static/page.css").status_code == 200
+    assert plain.get(f"{door.url}/static/page.css").status_code == 200
 
 
 # What is seen from where
@@ -513,7 +514,7 @@ def test_static_files_are_served_by_nginx(start: Start) -> None:
 
 def test_log_shows_what_happened_and_no_secret(start: Start) -> None:
     door, _ = start(2)
-    httpx.post(
+    plain.post(
         f"{door.url}/v1/chat/completions?token={TOKEN}&text=prompt",
         headers={"Authorization": f"Bearer {TOKEN}", "Cookie": "session=crumb"},
         content=b"the body",
@@ -530,13 +531,13 @@ def test_log_shows_what_happened_and_no_secret(start: Start) -> None:
 
 def test_privacy(start: Start) -> None:
     door, _ = start(gateway_privacy=True, gateway_trusted_proxies=trusted())
-    httpx.get(f"{door.url}/v1/models", headers=from_address("203.0.113.5"))
+    plain.get(f"{door.url}/v1/models", headers=from_address("203.0.113.5"))
     assert door.log()[-1]["client"] == ""
     assert "203.0.113.5" not in door.output()
 
 
 def test_status_is_not_seen_from_outside(start: Start) -> None:
     door, _ = start()
-    assert httpx.get(f"{door.url}:8081/status").status_code == 403
-    assert httpx.get(f"{door.url}/status").json() == {"object": "list"}
+    assert plain.get(f"{door.url}:8081/status").status_code == 403
+    assert plain.get(f"{door.url}/status").json() == {"object": "list"}
     assert "Active connections" in inside(door, "/status")

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from gateway_control.figures import BLOCK, figures
 
 from tests.conftest import Start
+from tests.lab import plain
 from tests.lab.gateway import docker
 
 HOSTS = "127.0.0.1 localhost\n10.0.0.11 api1 # the first\n10.0.0.12 api2\n"
@@ -125,7 +125,7 @@ def test_figures_of_a_running_gateway(start: Start) -> None:
     door, [first, second] = start(2, gateway_limit_rate="")
     second.status = 503
     for _ in range(6):
-        assert httpx.get(f"{door.url}/v1/models").is_success
+        assert plain.get(f"{door.url}/v1/models").is_success
     time.sleep(1.5)  # nginx holds the log back for up to a second
     command = ("exec", door.name, "python3", "-m", "gateway_control", "figures")
     found = json.loads(docker(*command, "--seconds", "60"))

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from tests.conftest import Start
-from tests.lab import http3
+from tests.lab import http3, plain
 from tests.lab.certificates import Authority
 from tests.lab.checkers import checker
 from tests.lab.gateway import Gateway, docker, wait_until
@@ -103,12 +103,12 @@ def test_http_leads_there_with_method_and_body(
 def test_http_leads_to_the_port_that_is_published(store: Store, start: Start) -> None:
     store.add(HOST)
     door, _ = start(gateway_https_port=8443)
-    answer = httpx.get(f"{door.url}/", headers={"Host": HOST})
+    answer = plain.get(f"{door.url}/", headers={"Host": HOST})
     assert answer.headers["Location"] == f"https://{HOST}:8443/"
 
 
 def test_http_of_any_other_name_leads_to_the_one_with_a_certificate(door: Gateway) -> None:
-    answer = httpx.get(f"{door.url}/v1/models")
+    answer = plain.get(f"{door.url}/v1/models")
     assert (answer.status_code, answer.headers["Location"]) == (308, f"https://{HOST}/v1/models")
 
 
@@ -118,10 +118,10 @@ def test_http_still_answers_health_and_challenges(door: Gateway, tmp_path: Path)
     (folder / "token").write_text("token.thumbprint")
     for host in (HOST, door.address):
         headers = {"Host": host}
-        assert httpx.get(f"{door.url}/health", headers=headers).text == "ok\n"
-        challenge = httpx.get(f"{door.url}/.well-known/acme-challenge/token", headers=headers)
+        assert plain.get(f"{door.url}/health", headers=headers).text == "ok\n"
+        challenge = plain.get(f"{door.url}/.well-known/acme-challenge/token", headers=headers)
         assert challenge.text == "token.thumbprint"
-        missing = httpx.get(f"{door.url}/.well-known/acme-challenge/other", headers=headers)
+        missing = plain.get(f"{door.url}/.well-known/acme-challenge/other", headers=headers)
         assert missing.status_code == 404
 
 
@@ -132,7 +132,7 @@ def test_challenges_are_answered_before_there_is_a_certificate(
     folder = tmp_path / "acme/.well-known/acme-challenge"
     folder.mkdir(parents=True)
     (folder / "token").write_text("token.thumbprint")
-    answer = httpx.get(f"{door.url}/.well-known/acme-challenge/token")
+    answer = plain.get(f"{door.url}/.well-known/acme-challenge/token")
     assert answer.text == "token.thumbprint"
     assert replica.requests == []
 
@@ -145,14 +145,14 @@ def test_without_redirect_both_are_served(
     with door.client(trust) as client:
         assert client.get(f"https://{HOST}/v1/models").status_code == 200
         assert client.get(f"http://{HOST}/v1/models").status_code == 200
-    assert httpx.get(f"{door.url}/v1/models").status_code == 200
+    assert plain.get(f"{door.url}/v1/models").status_code == 200
 
 
 def test_names_without_a_certificate_stay_as_they_are(store: Store, start: Start) -> None:
     store.add(HOST)
     door, _ = start(gateway_server_names=[OTHER])
     for host, status in ((OTHER, 200), (HOST, 308), ("evil.net", 421)):
-        answer = httpx.get(f"{door.url}/v1/models", headers={"Host": host})
+        answer = plain.get(f"{door.url}/v1/models", headers={"Host": host})
         assert answer.status_code == status, host
 
 
@@ -174,7 +174,7 @@ def test_no_handshake_for_a_host_without_a_certificate(door: Gateway, host: str)
 def test_no_handshake_before_there_is_a_certificate(start: Start) -> None:
     door, _ = start()
     assert door.serial(HOST) is None
-    assert httpx.get(f"{door.url}/v1/models").status_code == 200
+    assert plain.get(f"{door.url}/v1/models").status_code == 200
 
 
 @pytest.mark.parametrize("http2", [False, True])
@@ -354,7 +354,7 @@ def test_the_first_certificate_costs_no_request(
 
 
 def redirects(door: Gateway) -> bool:
-    return httpx.get(door.url, headers={"Host": HOST}).status_code == 308
+    return plain.get(door.url, headers={"Host": HOST}).status_code == 308
 
 
 def test_a_new_version_costs_no_request(store: Store, start: Start, trust: ssl.SSLContext) -> None:

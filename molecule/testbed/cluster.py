@@ -13,6 +13,7 @@ import httpx
 
 from testbed.probe import Probe
 from testbed.waiting import wait_until
+from tests.lab import plain
 
 # Seconds. The gateway holds lines of its log back for one.
 LOG_DELAY = 10
@@ -67,14 +68,14 @@ class Cluster:
     def answers(self) -> bool:
         """Return whether the gateway itself answers."""
         try:
-            return httpx.get(f"{self.url}/health", timeout=5).is_success
+            return plain.get(f"{self.url}/health", timeout=5).is_success
         except httpx.HTTPError:
             return False
 
     def serves(self) -> bool:
         """Return whether a replica answers by way of the gateway."""
         try:
-            return httpx.get(f"{self.url}/v1/models", timeout=5).is_success
+            return plain.get(f"{self.url}/v1/models", timeout=5).is_success
         except httpx.HTTPError:
             return False
 
@@ -105,7 +106,7 @@ class Cluster:
         """
         ids = {uuid.uuid4().hex for _ in range(number)}
         who = {"Authorization": f"Bearer {token}"} if token else {}
-        with httpx.Client(base_url=self.url, timeout=30, headers=who) as client:
+        with plain.Client(base_url=self.url, timeout=30, headers=who) as client:
             for request_id in ids:
                 client.get("/v1/models", headers={"X-Request-ID": request_id}).raise_for_status()
         answered: dict[str, str] = {}

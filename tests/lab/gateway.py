@@ -22,7 +22,7 @@ from gateway_control.configuration import admit, serve
 from gateway_control.hosts import secure
 from gateway_control.steering import Steering
 
-from tests.lab import templates
+from tests.lab import plain, templates
 
 SECONDS_TO_START = 20
 
@@ -173,7 +173,7 @@ def _answers(running: Gateway) -> bool:
     That it listens says nothing: it does so for a moment while it only tests its configuration.
     """
     try:
-        return httpx.get(f"{running.url}:8081/health", timeout=1).is_success
+        return plain.get(f"{running.url}:8081/health", timeout=1).is_success
     except httpx.HTTPError:
         return False
 
