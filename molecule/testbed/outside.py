@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from docker.models.containers import Container
 from testbed.probe import Probe
 from testbed.waiting import wait_until
 
-NETWORK = "molecule"
+NETWORK = f"molecule-{os.environ['MOLECULE_SCENARIO_NAME']}"
 LISTENING_PORT = 9999
 
 
