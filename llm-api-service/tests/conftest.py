@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import psycopg
 import pytest
+import requests
 from fake_upstream import FakeUpstream
 from flask.testing import FlaskClient
 from hypothesis import settings
@@ -126,6 +127,14 @@ class Running:
     url: str
     log: Path
 
+    @property
+    def ready(self) -> bool:
+        """Whether it answers requests."""
+        try:
+            return requests.get(f"{self.url}/health/ready", timeout=10).ok
+        except requests.ConnectionError:
+            return False
+
     def connect(self) -> socket.socket:
         """Open a connection to it."""
         port = int(self.url.rpartition(":")[2])
@@ -149,15 +158,14 @@ def run_service(
         "DATABASE_URL": f"sqlite:///{folder}/state.db",
     }
     env = os.environ | fixed | environ
-    check = [sys.executable, "-m", "llm_api.healthcheck"]
-    assert subprocess.run(check, env=env, check=False).returncode == 1
     command = [sys.executable, "-m", "llm_api", *arguments]
     with log.open("w") as output:
         process = subprocess.Popen(command, env=env, stdout=output, text=True)
         try:
+            running = Running(process, f"http://127.0.0.1:{port}", log)
             # On a machine that is busy with other things.
-            until(lambda: subprocess.run(check, env=env, check=False).returncode == 0, seconds=60)
-            yield Running(process, f"http://127.0.0.1:{port}", log)
+            until(lambda: running.ready, seconds=60)
+            yield running
         finally:
             process.terminate()
             process.wait(30)

@@ -20,7 +20,7 @@ from yarl import URL
 from llm_api.http_client import ConnectionFailedError, HttpError, Origin, Response, origin
 
 Say = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-"""What a server does with the connection of that number, counted from 0."""
+"""What a server does with a connection."""
 
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nHello"
 CHUNKED = (
@@ -33,8 +33,8 @@ CHUNKED = (
 class Server:
     """A server that speaks as its test says, and what it heard."""
 
-    def __init__(self, say: Say) -> None:
-        self._say = say
+    def __init__(self, say: Callable[[Server], Say]) -> None:
+        self._say = say(self)
         self.requests: list[bytes] = []
         self.connections = 0
         self.gone = asyncio.Event()
@@ -63,9 +63,7 @@ async def serving(
     say: Callable[[Server], Say], tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[tuple[Server, int]]:
     """Serve on a port of its own, which is returned, too."""
-    server: Server
-    server = Server(lambda reader, writer: said(reader, writer))
-    said = say(server)
+    server = Server(say)
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
     try:
         yield server, listening.sockets[0].getsockname()[1]
@@ -243,9 +241,9 @@ def test_nobody_listens() -> None:
             pass
         with pytest.raises(ConnectionFailedError, match="no connection"):
             await get(Origin(local(port)), port)
+        unknown = Origin(URL("http://unknown.invalid/"))
         with pytest.raises(ConnectionFailedError, match="no connection"):
-            unknown = URL("http://unknown.invalid/")
-            await Origin(unknown).ask(b"GET / HTTP/1.1\r\n")
+            await unknown.ask(b"GET / HTTP/1.1\r\n")
 
     run(test())
 
@@ -410,7 +408,7 @@ def test_a_name_is_looked_up_once_for_all(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("header", ["a\r\nX: b", "\u20ac"])
 def test_a_header_that_cannot_be_sent(header: str) -> None:
-    with pytest.raises(ValueError, match="header|latin-1"):
+    with pytest.raises(ValueError, match=r"header|latin-1"):
         Origin(local(1)).head("GET", local(1), {"X-Key": header})
 
 
@@ -529,5 +527,5 @@ def test_a_proxy_that_does_not_connect(say: Callable[[Server], Say], reason: str
 
 
 async def until(true: Callable[[], bool]) -> None:
-    while not true():
+    while not true():  # noqa: ASYNC110  # nothing tells when
         await asyncio.sleep(0.01)

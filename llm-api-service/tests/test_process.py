@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -54,6 +57,19 @@ def test_openais_client(running: Running, upstream: FakeUpstream) -> None:
     upstream.status = 500
     with pytest.raises(InternalServerError):
         client.chat.completions.create(model="m", messages=messages)
+
+
+def test_the_health_check_of_the_engine(running: Running) -> None:
+    env = os.environ | {"PYTHONPATH": "src", "PORT": running.url.rpartition(":")[2]}
+
+    def check() -> int:
+        command = [sys.executable, "-m", "llm_api.healthcheck"]
+        return subprocess.run(command, env=env, check=False, capture_output=True).returncode
+
+    assert check() == 0
+    running.process.terminate()
+    running.process.wait(30)
+    assert check() == 1
 
 
 def test_a_body_of_unknown_length(running: Running, upstream: FakeUpstream) -> None:

@@ -8,6 +8,8 @@ anything changes that a module may be made of. Without this the runs are slower,
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,18 @@ def _inputs() -> list[Path]:
     return [PROJECT / "requirements-dev.lock", *sorted(PROJECT.glob("roles/*/library/*.py"))]
 
 
+def _take_over(source: Path, target: Path) -> None:
+    """Copy the modules that `target` lacks from `source`; each of them is there whole or not at all."""
+    target.mkdir(parents=True, exist_ok=True)
+    for module in source.glob("*"):
+        # Ansible writes what is not finished under a name of this kind.
+        if module.name.endswith("-part") or (target / module.name).exists():
+            continue
+        draft = target / f"{module.name}-{os.getpid()}-part"
+        shutil.copyfile(module, draft)
+        draft.replace(target / module.name)
+
+
 class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible's plugin classes carry no types
     """The callback as Ansible finds it."""
 
@@ -38,13 +52,19 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible's plugin cl
     CALLBACK_TYPE = "aggregate"
     CALLBACK_NAME = "module_cache"
 
-    def v2_playbook_on_start(self, playbook: Any) -> None:  # noqa: ARG002  # Ansible names it
-        """Let the run's own folder of packed modules be the shared one."""
+    def __init__(self) -> None:
+        """Find both folders. Runs beside each other write to their own, and not into one file."""
+        super().__init__()
         digest = hashlib.sha256(release.encode())
         for path in _inputs():
             digest.update(path.read_bytes())
-        shared = PROJECT / ".cache/ansible-modules" / digest.hexdigest()[:12]
-        shared.mkdir(parents=True, exist_ok=True)
-        own = Path(constants.DEFAULT_LOCAL_TMP) / "ansiballz_cache"
-        if not own.exists():
-            own.symlink_to(shared)
+        self._shared = PROJECT / ".cache/ansible-modules" / digest.hexdigest()[:12]
+        self._own = Path(constants.DEFAULT_LOCAL_TMP) / "ansiballz_cache"
+
+    def v2_playbook_on_start(self, playbook: Any) -> None:  # noqa: ARG002  # Ansible names it
+        """Take what other runs have packed."""
+        _take_over(self._shared, self._own)
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:  # noqa: ARG002  # Ansible names it
+        """Give what this run has packed."""
+        _take_over(self._own, self._shared)
