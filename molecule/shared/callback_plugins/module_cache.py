@@ -34,7 +34,7 @@ def _inputs() -> list[Path]:
 
 
 def _take_over(source: Path, target: Path) -> None:
-    """Copy the modules that `target` lacks from `source`; each of them is there whole or not at all."""
+    """Copy the modules that `target` lacks from `source`, each whole or not at all."""
     target.mkdir(parents=True, exist_ok=True)
     for module in source.glob("*"):
         # Ansible writes what is not finished under a name of this kind.
