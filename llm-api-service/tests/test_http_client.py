@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -401,6 +402,22 @@ def test_a_name_is_looked_up_once_for_all(monkeypatch: pytest.MonkeyPatch) -> No
             monkeypatch.setattr(asked, "_look_up", counted)
             await asyncio.gather(*(get(asked, port) for _ in range(5)))
             assert times == 1
+            asked.close()
+
+    run(test())
+
+
+def test_of_several_addresses_one_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        async with serving(always(HELLO)) as (_, port):
+            asked = Origin(URL(f"http://localhost:{port}/"))
+            here = (socket.AF_INET, socket.SOCK_STREAM, 0, "")
+
+            async def both() -> Any:
+                return [(*here, ("127.0.0.2", port)), (*here, ("127.0.0.1", port))]
+
+            monkeypatch.setattr(asked, "_look_up", both)
+            assert await get(asked, port) == b"Hello"
             asked.close()
 
     run(test())

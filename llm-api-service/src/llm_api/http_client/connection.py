@@ -51,7 +51,8 @@ class Response:
         while not self.status:
             if self._error:
                 raise self._error
-            await self._more()
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
 
     async def read(self) -> bytes:
         """Return what has come of the body, at least a byte; nothing at its end.
@@ -64,7 +65,8 @@ class Response:
                 raise self._error
             if self._over:
                 return b""
-            await self._more()
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
         parts, self._parts = self._parts, []
         if self._unread > MOST_UNREAD:
             self._connection.resume()
@@ -74,13 +76,6 @@ class Response:
     def close(self) -> None:
         """Take nothing more in: what has not come ends with its connection."""
         self._connection.leave(self)
-
-    async def _more(self) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
 
     def _wake(self) -> None:
         if self._waiter and not self._waiter.done():

@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from contextvars import Context
 from http import HTTPStatus
+from typing import Any
 
 import aiohappyeyeballs
 from aiohappyeyeballs import AddrInfoType
@@ -141,29 +142,22 @@ class Origin:
         loop = asyncio.get_running_loop()
         connection = Connection(self._keep, self._lose)
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT):
-                connected = await aiohappyeyeballs.start_connection(
-                    await self._addresses(), happy_eyeballs_delay=NEXT_ADDRESS, interleave=1
-                )
             if not self._secure:
-                await loop.create_connection(lambda: connection, sock=connected)
+                await self._reach(connection)
             elif self._proxy:
                 tunnel = Connection(lambda _: None, lambda _: None)
-                await loop.create_connection(lambda: tunnel, sock=connected)
-                transport = await self._tunnel(tunnel)
+                await self._reach(tunnel)
                 secured = await loop.start_tls(
-                    transport, connection, self._tls(), server_hostname=self._url.raw_host
+                    await self._tunnel(tunnel),
+                    connection,
+                    self._tls(),
+                    server_hostname=self._url.raw_host,
                 )
                 if secured is None:
                     raise ConnectionFailedError("no connection")
                 connection.connection_made(secured)
             else:
-                await loop.create_connection(
-                    lambda: connection,
-                    sock=connected,
-                    ssl=self._tls(),
-                    server_hostname=self._url.raw_host,
-                )
+                await self._reach(connection, ssl=self._tls(), server_hostname=self._url.raw_host)
         except TimeoutError:
             raise ConnectionFailedError("no connection in time") from None
         except ssl.SSLCertVerificationError as error:
@@ -172,6 +166,21 @@ class Origin:
             raise ConnectionFailedError("no connection") from error
         self._all.add(connection)
         return connection
+
+    async def _reach(self, connection: Connection, **tls: Any) -> None:
+        """Connect to the server or the proxy, with what the loop is told of TLS."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            addresses = await self._addresses()
+            if len(addresses) == 1:
+                # As in the cluster. The loop does this in half the time.
+                host, port = addresses[0][4][:2]
+                await loop.create_connection(lambda: connection, str(host), int(port), **tls)
+                return
+            connected = await aiohappyeyeballs.start_connection(
+                addresses, happy_eyeballs_delay=NEXT_ADDRESS, interleave=1
+            )
+            await loop.create_connection(lambda: connection, sock=connected, **tls)
 
     async def _tunnel(self, connection: Connection) -> asyncio.Transport:
         """Let the proxy connect to the server, and return what leads there."""
