@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from llm_api.http_client import ConnectionFailedError, HttpError, Origin, Response, origin
+from llm_api.http_client.connection import Connection
 
 Say = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 """What a server does with a connection."""
@@ -245,6 +246,34 @@ def test_nobody_listens() -> None:
         unknown = Origin(URL("http://unknown.invalid/"))
         with pytest.raises(ConnectionFailedError, match="no connection"):
             await unknown.ask(b"GET / HTTP/1.1\r\n")
+
+    run(test())
+
+
+def test_a_server_that_hangs_up_at_once() -> None:
+    def say(_: Server) -> Say:
+        async def leave(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.transport.abort()
+
+        return leave
+
+    async def test() -> None:
+        async with serving(say) as (_, port):
+            asked = Origin(local(port))
+            for _ in range(50):
+                with pytest.raises(HttpError, match="too early"):
+                    await get(asked, port)
+            await until(lambda: asked.connections == 0)
+
+    run(test())
+
+
+def test_a_connection_that_is_lost_already_answers_nothing() -> None:
+    async def test() -> None:
+        connection = Connection(lambda _: None, lambda _: None)
+        connection.connection_lost(None)
+        with pytest.raises(HttpError, match="too early"):
+            await connection.ask(b"GET / HTTP/1.1\r\n\r\n").head()
 
     run(test())
 

@@ -117,10 +117,16 @@ class Connection(asyncio.Protocol):
         self._head_size = 0
         self._complete = False
         self._goes_on = False
+        self.lost = False
+        """Whether it has ended."""
 
     def ask(self, request: bytes) -> Response:
         """Send a whole request, and return the answer that will come."""
-        response = self._response = Response(self)
+        response = Response(self)
+        if self.lost:
+            response.end(HttpError(_CUT_OFF))
+            return response
+        self._response = response
         self._head_size, self._complete = 0, False
         self._transport.write(request)
         return response
@@ -175,6 +181,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End an answer that says in no other way where it ends; any other is not whole."""
+        self.lost = True
         response, self._response = self._response, None
         if response:
             bounded = any(name in response.headers for name in _BOUNDS)

@@ -164,7 +164,8 @@ class Origin:
             raise ConnectionFailedError("a certificate that is not trusted") from error
         except OSError as error:
             raise ConnectionFailedError("no connection") from error
-        self._all.add(connection)
+        if not connection.lost:
+            self._all.add(connection)
         return connection
 
     async def _reach(self, connection: Connection, **tls: Any) -> None:
