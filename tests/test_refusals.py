@@ -157,3 +157,26 @@ def test_bad_variables_are_refused(task: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("task", REFUSED_FOR_TLS)
 def test_what_no_certificate_can_be_had_for_is_refused(task: str, tmp_path: Path) -> None:
     assert_refused("ssl.yml", task, REFUSED_FOR_TLS[task], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "part"),
+    [
+        ("site.yml", "llm_api_replcas=3", "did you mean llm_api_replicas?"),
+        ("ssl.yml", "domain=192.0.2.1", "which is an IP address"),
+    ],
+)
+def test_what_is_given_on_the_command_line_is_refused_too(
+    name: str, argument: str, part: str
+) -> None:
+    result = subprocess.run(
+        ["ansible-playbook", name, "--check", "--extra-vars", argument],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode != 0
+    # Ansible folds long lines.
+    assert part in " ".join((result.stdout + result.stderr).split())
+    assert "TASK [docker_engine" not in result.stdout

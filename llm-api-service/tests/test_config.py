@@ -109,6 +109,7 @@ GOOD = {"name": "p", "adapter": "openai", "base_url": "http://h/v1"}
         ([GOOD | {"models": ["m"], "default_model": "x"}], "default_model must be one of"),
         ([GOOD | {"deadline": 0}], "deadline must be a number of seconds above 0"),
         ([GOOD | {"adapter": "magic"}], "adapter must be one of openai, g4f"),
+        ([GOOD | {"api_key": "sk-1\n"}], "api_key must be of printable ASCII"),
         ([GOOD | {"base_url": "host"}], "base_url must be a URL"),
         ([GOOD | {"base_url": "http://:80/v1"}], "base_url must be a URL"),
         ([GOOD | {"base_url": "http://h:99999/v1"}], "base_url must be a URL"),

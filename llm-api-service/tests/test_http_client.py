@@ -299,6 +299,29 @@ def test_a_kept_connection_that_the_server_just_closed_costs_nothing() -> None:
     run(test())
 
 
+def test_what_a_server_worked_on_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(origin, "CROSSING", 0.05)
+
+    def say(server: Server) -> Say:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await server.request(reader)
+            writer.write(HELLO)
+            await server.request(reader)
+            await asyncio.sleep(0.2)
+
+        return answer
+
+    async def test() -> None:
+        async with serving(say) as (server, port):
+            asked = Origin(local(port))
+            await get(asked, port)
+            with pytest.raises(HttpError, match="too early"):
+                await get(asked, port)
+            assert len(server.requests) == 2
+
+    run(test())
+
+
 def test_what_broke_after_it_began_is_not_asked_again() -> None:
     def say(server: Server) -> Say:
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

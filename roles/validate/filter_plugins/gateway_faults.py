@@ -174,8 +174,8 @@ def _faults_of_replicas(variables: Mapping[str, Any], replicas: Collection[str])
             f" {listed}."
         )
     for named, weight in weights.items():
-        if not re.fullmatch(r"[1-9][0-9]{0,2}", str(weight)):
-            yield f"gateway_weights has {weight!r} for {named}: it must be from 1 to 999."
+        if not re.fullmatch(r"[1-9][0-9]{0,4}", str(weight)):
+            yield f"gateway_weights has {weight!r} for {named}: it must be a whole number from 1."
     if replicas and set(replicas) <= set(backups):
         yield "gateway_backups has all replicas: one must not be a backup."
 

@@ -20,6 +20,8 @@ from llm_api.http_client.connection import Connection, ConnectionFailedError, Ht
 # Seconds until a server must have taken a connection, and those that an idle one is kept.
 CONNECT_TIMEOUT = 5.0
 KEEP_ALIVE = 30.0
+# Seconds after which the end of a kept connection has to do with the request on it.
+CROSSING = 1.0
 # Seconds that addresses are remembered, and after which the next of them is tried beside the first.
 ADDRESSES_HOLD = 10.0
 NEXT_ADDRESS = 0.25
@@ -90,12 +92,14 @@ class Origin:
             request = b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
         if self._idle:
             connection, _ = self._idle.popitem()
+            loop = asyncio.get_running_loop()
+            asked = loop.time()
             response = connection.ask(request)
             try:
                 return await _begun(response)
             except HttpError:
                 # The server may just have closed it as one that nobody uses.
-                if response.begun:
+                if response.begun or loop.time() - asked > CROSSING:
                     raise
         return await _begun((await self._connect()).ask(request))
 
