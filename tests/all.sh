@@ -11,23 +11,23 @@ trap 'rm -rf "$work"' EXIT
 ansible-playbook tests/images.yml -e tests_tags_file="$work/tags.json" || exit
 
 # A failure ends nothing but its own step: whoever mends it wants to see all of them.
-failed=()
 step() {
-    local start=$SECONDS
-    "$@" || failed+=("$*")
+    local start=$SECONDS log
+    log=$(mktemp -p "$work")
+    "$@" 2>&1 | tee "$log" || fail "$*" "$log"
     echo "$(((SECONDS - start) / 60)) min $(((SECONDS - start) % 60)) s: $*"
 }
+
+# Keeps for the end what pytest and Ansible say of a failure, which is far above then.
+fail() {
+    echo "failed: $1"
+    grep -aE '(FAILED|ERROR) |fatal: |[^[:alnum:]]E  +[^ ]' "$2" | tail -n 20
+} >>"$work/failed"
 
 second_row() {
     step make unit
     step make templates
     step tests/molecule.sh tls
-    report
-}
-
-report() {
-    [ ${#failed[@]} -eq 0 ] || printf 'failed: %s\n' "${failed[@]}" >&2
-    [ ${#failed[@]} -eq 0 ]
 }
 
 # In a process group of its own, which an interruption ends as a whole: by themselves, background jobs ignore Ctrl-C.
@@ -40,9 +40,12 @@ step env ACTIONS='destroy syntax converge idempotence' tests/molecule.sh failove
 for scenario in engine refusals default; do
     step tests/molecule.sh "$scenario"
 done
-wait "$second" || failed+=("steps of the second row, named at the end of its output")
+wait "$second" || fail "the second row" /dev/null
 cat "$work/second"
 
 step env ACTIONS=verify tests/molecule.sh failover
 step env ACTIONS=destroy tests/molecule.sh failover
-report
+[ ! -s "$work/failed" ] || {
+    cat "$work/failed" >&2
+    exit 1
+}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from flask import Response
 
 from llm_api import asgi
-from llm_api.asgi import Asgi, Environ, Message, Respond, Streamed
+from llm_api.asgi import EXTENSION, Asgi, Environ, Message, Respond, Streamed
+from llm_api.sink import Sink
 
 LARGEST = 10
 SCOPE: Message = {
@@ -35,11 +35,13 @@ class Parts:
         self.made = 0
         self.closed = 0
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def into(self, sink: Sink) -> None:
         for part in self._parts:
-            await asyncio.sleep(self._gap)
+            if self._gap:
+                await asyncio.sleep(self._gap)
             self.made += 1
-            yield part
+            if not sink.take(part):
+                await sink.ready()
 
     def alive(self) -> bytes:
         return b"alive"
@@ -54,8 +56,12 @@ class Parts:
 class Client:
     """The other side: what it sends, and what it gets."""
 
-    def __init__(self, *parts: bytes, reads: int | None = None) -> None:
-        """Send a body of `parts`, and read `reads` messages, or all."""
+    def __init__(self, *parts: bytes, reads: int | None = None, writes: bool = False) -> None:
+        """Send a body of `parts`, and read `reads` messages, or all.
+
+        `writes` is whether its server offers to write at once.
+        """
+        self._writes = writes
         self._parts = list(parts) or [b""]
         self._reads = reads
         self._room = asyncio.Event()
@@ -81,7 +87,13 @@ class Client:
         self._room.set()
 
     async def ask(self, respond: Respond, **scope: Any) -> None:
-        await Asgi(respond, LARGEST)({**SCOPE, **scope}, self.receive, self.send)
+        extensions = {EXTENSION: {"write": self._write}} if self._writes else {}
+        whole = {**SCOPE, "extensions": extensions, **scope}
+        await Asgi(respond, LARGEST)(whole, self.receive, self.send)
+
+    def _write(self, data: bytes) -> bool:
+        self.got.append({"type": "http.response.body", "body": data, "more_body": True})
+        return self._reads is None or len(self.got) < self._reads
 
     @property
     def body(self) -> bytes:
@@ -94,6 +106,12 @@ class Client:
     @property
     def complete(self) -> bool:
         return bool(self.got) and not self.got[-1].get("more_body", False)
+
+
+@pytest.fixture(params=[False, True], ids=["sends", "writes"])
+def writes(request: pytest.FixtureRequest) -> bool:
+    """Whether the server offers to write at once."""
+    return bool(request.param)
 
 
 async def echo(environ: Environ) -> Response:
@@ -189,7 +207,9 @@ def test_a_client_that_goes_ends_the_work_for_it(monkeypatch: pytest.MonkeyPatch
     asyncio.run(run())
 
 
-def test_a_client_that_goes_in_mid_stream_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_goes_in_mid_stream_ends_it(
+    monkeypatch: pytest.MonkeyPatch, writes: bool
+) -> None:
     monkeypatch.setattr(asgi, "MOMENT", 0.01)
 
     async def run() -> None:
@@ -200,7 +220,7 @@ def test_a_client_that_goes_in_mid_stream_ends_it(monkeypatch: pytest.MonkeyPatc
             response.call_on_close(lambda: closed.append(True))
             return response
 
-        client = Client()
+        client = Client(writes=writes)
         asyncio.get_running_loop().call_later(0.1, client.gone.set)
         async with asyncio.timeout(5):
             await client.ask(stream)
@@ -211,18 +231,18 @@ def test_a_client_that_goes_in_mid_stream_ends_it(monkeypatch: pytest.MonkeyPatc
     asyncio.run(run())
 
 
-def test_nothing_is_made_for_a_client_that_is_behind() -> None:
+def test_nothing_is_made_for_a_client_that_is_behind(writes: bool) -> None:
     async def run() -> None:
         body = Parts(*[b"part"] * 50)
 
         async def stream(_: Environ) -> Response:
             return Streamed(body)
 
-        client = Client(reads=10)
+        client = Client(reads=10, writes=writes)
         asking = asyncio.create_task(client.ask(stream))
         await asyncio.sleep(0.05)
-        # The first message was the head.
-        assert body.made == 10
+        # The first message was the head. Without an offer to write, one more part waits for room.
+        assert body.made == (9 if writes else 10)
         client.read_on()
         await asking
         assert client.body == b"part" * 50
@@ -231,7 +251,9 @@ def test_nothing_is_made_for_a_client_that_is_behind() -> None:
     asyncio.run(run())
 
 
-def test_a_client_that_never_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_never_reads_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, writes: bool
+) -> None:
     monkeypatch.setattr(asgi, "MOMENT", 0.01)
     monkeypatch.setattr(asgi, "STALL", 0.1)
 
@@ -241,7 +263,7 @@ def test_a_client_that_never_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) 
         async def stream(_: Environ) -> Response:
             return Streamed(body)
 
-        client = Client(reads=3)
+        client = Client(reads=3, writes=writes)
         asking = asyncio.create_task(client.ask(stream))
         await asyncio.sleep(0.5)
         assert (body.closed, asking.done()) == (1, False)
@@ -253,7 +275,7 @@ def test_a_client_that_never_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_client_that_goes_without_reading_anything_ends_it(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, writes: bool
 ) -> None:
     monkeypatch.setattr(asgi, "MOMENT", 0.01)
 
@@ -263,7 +285,7 @@ def test_a_client_that_goes_without_reading_anything_ends_it(
         async def stream(_: Environ) -> Response:
             return Streamed(body)
 
-        client = Client(reads=0)
+        client = Client(reads=0, writes=writes)
         asyncio.get_running_loop().call_later(0.05, client.gone.set)
         async with asyncio.timeout(5):
             await client.ask(stream)
@@ -272,14 +294,16 @@ def test_a_client_that_goes_without_reading_anything_ends_it(
     asyncio.run(run())
 
 
-def test_silence_is_filled_with_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silence_is_filled_with_signs_of_life(
+    monkeypatch: pytest.MonkeyPatch, writes: bool
+) -> None:
     monkeypatch.setattr(asgi, "MOMENT", 0.01)
     monkeypatch.setattr(asgi, "HEARTBEAT", 0.05)
 
     async def stream(_: Environ) -> Response:
         return Streamed(Parts(b"one", b"two", gap=0.3))
 
-    client = Client()
+    client = Client(writes=writes)
     asyncio.run(client.ask(stream))
     first, _, second = client.body.partition(b"one")
     assert first.count(b"alive") >= 3
@@ -287,14 +311,14 @@ def test_silence_is_filled_with_signs_of_life(monkeypatch: pytest.MonkeyPatch) -
     assert client.complete
 
 
-def test_an_end_from_outside_is_told_to_the_client() -> None:
+def test_an_end_from_outside_is_told_to_the_client(writes: bool) -> None:
     async def run() -> None:
         body = Parts(b"one", b"two", gap=0.05)
 
         async def stream(_: Environ) -> Response:
             return Streamed(body)
 
-        client = Client()
+        client = Client(writes=writes)
         asking = asyncio.create_task(client.ask(stream))
         await asyncio.sleep(0.08)
         asking.cancel()
@@ -315,10 +339,11 @@ def test_an_error_before_the_response_is_the_servers() -> None:
     assert client.got == []
 
 
-def test_an_error_within_the_response_leaves_it_incomplete() -> None:
+def test_an_error_within_the_response_leaves_it_incomplete(writes: bool) -> None:
     class Failing(Parts):
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            yield b"one"
+        async def into(self, sink: Sink) -> None:
+            if not sink.take(b"one"):
+                await sink.ready()
             raise LookupError
 
     body = Failing()
@@ -326,7 +351,7 @@ def test_an_error_within_the_response_leaves_it_incomplete() -> None:
     async def stream(_: Environ) -> Response:
         return Streamed(body)
 
-    client = Client()
+    client = Client(writes=writes)
     with pytest.raises(LookupError):
         asyncio.run(client.ask(stream))
     assert (client.body, client.complete, body.closed) == (b"one", False, 1)

@@ -8,6 +8,7 @@ import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -18,7 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
-from llm_api.http_client import ConnectionFailedError, HttpError, Origin, Response, origin
+from llm_api.http_client import (
+    ConnectionFailedError,
+    HttpError,
+    Origin,
+    Response,
+    connection,
+    origin,
+)
 from llm_api.http_client.connection import Connection
 
 Say = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -160,8 +168,32 @@ def test_a_connection_is_kept() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.sampled_from([HELLO, CHUNKED]), st.sets(st.integers(1, len(CHUNKED) - 1), max_size=20))
-def test_any_cut_gives_the_same_answer(answer: bytes, cuts: set[int]) -> None:
+async def pour(response: Response, *, room: bool = True) -> bytes:
+    """Let all be poured out; where there is no `room`, each piece is one too many for now."""
+    parts: list[bytes] = []
+
+    def take(data: bytes) -> bool:
+        assert data
+        parts.append(data)
+        return room
+
+    whole = False
+    while not whole:
+        whole = await response.pour(take)
+    return b"".join(parts)
+
+
+READERS = [read, pour, partial(pour, room=False)]
+
+
+@given(
+    st.sampled_from([HELLO, CHUNKED]),
+    st.sets(st.integers(1, len(CHUNKED) - 1), max_size=20),
+    st.sampled_from(READERS),
+)
+def test_any_cut_gives_the_same_answer(
+    answer: bytes, cuts: set[int], read: Callable[[Response], Awaitable[bytes]]
+) -> None:
     edges = [0, *sorted(cut for cut in cuts if cut < len(answer)), len(answer)]
     pieces = [answer[a:b] for a, b in pairwise(edges)]
 
@@ -384,6 +416,74 @@ def test_a_server_waits_for_whoever_does_not_read() -> None:
             # What the kernel holds for both sides is not ours.
             assert written < whole * 3 / 4
             assert len(await read(response)) == whole
+            asked.close()
+
+    run(test())
+
+
+def test_a_server_waits_for_whoever_has_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "MOST_UNREAD", 1000)
+    piece, count = b"x" * 500, 20
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(piece) * count)
+
+    async def test() -> None:
+        async with serving(always(head, *[piece] * count, pause=0.002)) as (_, port):
+            asked = Origin(local(port))
+            response = await asked.ask(asked.head("GET", local(port), {}))
+            taken: list[bytes] = []
+
+            def take(data: bytes) -> bool:
+                taken.append(data)
+                return len(taken) > 1
+
+            assert not await response.pour(take)
+            await asyncio.sleep(0.2)
+            # Nothing came after the one piece for which there was no room.
+            assert len(taken) == 1
+            assert await response.pour(take)
+            assert b"".join(taken) == piece * count
+            # What lay in between was more than is kept, and less than all of it.
+            assert 1000 < len(taken[1]) < len(piece) * (count - 1)
+            asked.close()
+
+    run(test())
+
+
+def test_what_a_reader_raises_comes_back_to_it() -> None:
+    async def test() -> None:
+        async with serving(always(HELLO[:-2], HELLO[-2:], pause=0.02)) as (server, port):
+            asked = Origin(local(port))
+            for _ in range(2):
+                response = await asked.ask(asked.head("GET", local(port), {}))
+                assert await response.read() == b"Hel"
+
+                def take(data: bytes) -> bool:
+                    raise LookupError(data)
+
+                with pytest.raises(LookupError, match="lo"):
+                    await response.pour(take)
+                # The answer is whole all the same, and its connection is kept.
+                assert await response.pour(take)
+            assert server.connections == 1
+            asked.close()
+
+    run(test())
+
+
+def test_an_answer_that_breaks_off_is_poured_up_to_there() -> None:
+    async def test() -> None:
+        async with serving(once(HELLO[:-2])) as (_, port):
+            asked = Origin(local(port))
+            response = await asked.ask(asked.head("GET", local(port), {}))
+            taken: list[bytes] = []
+
+            def take(data: bytes) -> bool:
+                taken.append(data)
+                return True
+
+            with pytest.raises(HttpError, match="too early"):
+                await response.pour(take)
+            assert taken == [b"Hel"]
             asked.close()
 
     run(test())

@@ -11,19 +11,26 @@ import asyncio
 import io
 import logging
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from functools import lru_cache
 from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 from flask import Response
 
+from llm_api.sink import Sink
+
 logger = logging.getLogger(__name__)
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Write = Callable[[bytes], bool]
+"""Sends a part of an answer's body, and returns whether the client can take more."""
 Environ = dict[str, Any]
+
+# What a server offers beyond ASGI: under `write`, to `Write` the parts of a body without a length.
+EXTENSION = "llm_api"
 
 # Seconds after which the client of a request is watched. Most are answered by then.
 MOMENT = 0.5
@@ -39,8 +46,8 @@ STOPPED = "This replica had to stop before the answer was whole."
 class Body(Protocol):
     """The body of an answer, made while it is sent."""
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        """Return the parts, none of which is cut where a sign of life could not stand."""
+    async def into(self, sink: Sink) -> None:
+        """Give all parts to `sink`, none of them cut where a sign of life could not stand."""
 
     def alive(self) -> bytes:
         """Return a sign of life."""
@@ -89,7 +96,8 @@ class Asgi:
         if body is None:
             return
         environ = _environ(scope, body)
-        client = _Client(receive, send)
+        offered = scope.get("extensions", {}).get(EXTENSION, {})
+        client = _Client(receive, send, offered.get("write"))
         try:
             response = await self._respond(environ)
             try:
@@ -104,11 +112,13 @@ class Asgi:
 
 
 class _Client:
-    """Who waits for the answer to the request of the current task."""
+    """Who waits for the answer to the request of the current task. A sink for its body."""
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, receive: Receive, send: Send, write: Write | None) -> None:
         self._receive = receive
         self._send = send
+        self._write = write
+        self._unsent: list[bytes] = []
         self._loop = asyncio.get_running_loop()
         self._answering = asyncio.current_task()
         self._body: Body | None = None
@@ -137,14 +147,7 @@ class _Client:
         try:
             await self.send(start)
             self._body = body
-            async for part in body:
-                if (now := self._loop.time()) == self._heard:
-                    # A body that never waits must let others have their turn, too.
-                    await asyncio.sleep(0)
-                self._heard = now
-                self._sending = True
-                await self._send({"type": "http.response.body", "body": part, "more_body": True})
-                self._sending = False
+            await body.into(self)
         except asyncio.CancelledError:
             if self.gone or not self._answering:
                 raise
@@ -156,7 +159,24 @@ class _Client:
             self._body = None
             await body.close()
         # Should it read on after all, it must not take this for the proper end.
-        await self._send({"type": "http.response.body", "body": last})
+        await self._send({"type": "http.response.body", "body": b"".join([*self._unsent, last])})
+
+    def take(self, data: bytes) -> bool:
+        """Send a part of the body, and return whether there is room for more."""
+        now = self._loop.time()
+        # A body that never waits must let others have their turn, too.
+        waited, self._heard = now != self._heard, now
+        if self._write:
+            return self._write(data) and waited
+        self._unsent.append(data)
+        return False
+
+    async def ready(self) -> None:
+        """Return once the client has taken enough, and others have had their turn."""
+        part = b"".join(self._unsent)
+        self._unsent.clear()
+        await self.send({"type": "http.response.body", "body": part, "more_body": True})
+        await asyncio.sleep(0)
 
     def _watch(self) -> None:
         self._watching = self._loop.create_task(self._attend())

@@ -28,8 +28,8 @@ class Meter:
         self._head = b""
         self._tail = bytearray()
 
-    def add(self, data: bytes) -> None:
-        """Count `data`, which passes."""
+    def count(self, data: bytes) -> bytes:
+        """Return `data`, having counted it."""
         self._size += len(data)
         self._events += data.count(b"data:")
         self._head = self._head or data[:TAIL]
@@ -37,6 +37,7 @@ class Meter:
         # Not each time, for this is done with every token.
         if len(self._tail) > 2 * TAIL:
             del self._tail[:-TAIL]
+        return data
 
     def tokens(self, request: Request, asked: int) -> tuple[int, int]:
         """Return the tokens of the prompt and of the answer to `request`, a body of `asked` bytes.

@@ -7,13 +7,14 @@ import os
 import resource
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from uvicorn import Config, Server
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from llm_api.asgi import Asgi
+from llm_api.asgi import EXTENSION, Asgi
 
 # Seconds that an idle connection is kept: longer than the gateway keeps it, so that none is closed
 # under a request.
@@ -137,8 +138,18 @@ class Together(asyncio.Transport):
         self._transport.resume_reading()
 
 
+def write_chunk(cycle: RequestResponseCycle, data: bytes) -> bool:
+    """Send a part of the body of `cycle`, which is sent in chunks: see `asgi.Write`."""
+    if not cycle.disconnected:
+        cycle.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+    return not cycle.flow.write_paused
+
+
 class Limited(HttpToolsProtocol):
-    """uvicorn's protocol, which has no limits of its own on a request's head."""
+    """uvicorn's protocol, which has no limits of its own on a request's head.
+
+    It offers the application to write at once, too, where ASGI would take a coroutine each time.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Begin before the first request."""
@@ -186,6 +197,8 @@ class Limited(HttpToolsProtocol):
         if self._refused:
             raise ValueError(self._refused.phrase)
         super().on_headers_complete()
+        if self.cycle and self.scope["method"] != "HEAD":
+            self.scope["extensions"] = {EXTENSION: {"write": partial(write_chunk, self.cycle)}}
 
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser did not take, for whatever reason."""

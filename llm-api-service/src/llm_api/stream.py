@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 from llm_api.meter import Meter
 from llm_api.providers import sse
 from llm_api.providers.base import Routed
+from llm_api.sink import Collected, Sink, Through
 
 
 class Stream:
@@ -26,16 +27,15 @@ class Stream:
         self._on_close = on_close
         self._closed = False
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield what has come, whole events where the answer is a stream of them."""
-        answer, add = self.routed.answer, self.meter.add
-        add(answer.first)
-        yield answer.first
+    async def into(self, sink: Sink) -> None:
+        """Give what comes to `sink`, whole events where the answer is a stream of them."""
+        answer, counted = self.routed.answer, Through(self.meter.count, sink)
+        room = counted.take(answer.first)
         if answer.rest is None:
             return
-        async for data in answer.rest:
-            add(data)
-            yield data
+        if not room:
+            await sink.ready()
+        await answer.rest(counted)
 
     async def __aenter__(self) -> Stream:
         """Return this, which is closed at the end of the context."""
@@ -47,11 +47,9 @@ class Stream:
 
     async def read(self) -> bytes:
         """Return all of it."""
-        answer = self.routed.answer
-        if answer.rest is None:
-            self.meter.add(answer.first)
-            return answer.first
-        return b"".join([data async for data in self])
+        collected = Collected()
+        await self.into(collected)
+        return collected.whole()
 
     def alive(self) -> bytes:
         """Return a sign of life, which clients skip."""
@@ -67,8 +65,6 @@ class Stream:
             return
         self._closed = True
         try:
-            if self.routed.answer.rest:
-                await self.routed.answer.rest.aclose()
             await self._opening.__aexit__(None, None, None)
         finally:
             self._on_close(self)

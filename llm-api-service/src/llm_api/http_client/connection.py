@@ -38,6 +38,7 @@ class Response:
         self._connection = connection
         self._parts: list[bytes] = []
         self._unread = 0
+        self._taker: Callable[[bytes], bool] | None = None
         self._over = False
         self._error: HttpError | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -51,8 +52,7 @@ class Response:
         while not self.status:
             if self._error:
                 raise self._error
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
+            await self._news()
 
     async def read(self) -> bytes:
         """Return what has come of the body, at least a byte; nothing at its end.
@@ -65,17 +65,51 @@ class Response:
                 raise self._error
             if self._over:
                 return b""
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
+            await self._news()
+        return self._collect()
+
+    async def pour(self, take: Callable[[bytes], bool]) -> bool:
+        """Give the body to `take` as it comes, and return whether that was all of it.
+
+        It may be less where `take` returns that it has no room for more.
+
+        Raises:
+            HttpError: the rest does not come.
+            Exception: whatever `take` raises.
+        """
+        while True:
+            if self._parts:
+                if not take(self._collect()):
+                    return False
+            elif self._error:
+                raise self._error
+            elif self._over:
+                return True
+            else:
+                self._taker = take
+                try:
+                    await self._news()
+                    if self._taker is None:
+                        return False
+                finally:
+                    self._taker = None
+
+    def close(self) -> None:
+        """Take nothing more in: what has not come ends with its connection."""
+        self._connection.leave(self)
+
+    def _collect(self) -> bytes:
+        """Return what has come and was not read, which is something."""
         parts, self._parts = self._parts, []
         if self._unread > MOST_UNREAD:
             self._connection.resume()
         self._unread = 0
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def close(self) -> None:
-        """Take nothing more in: what has not come ends with its connection."""
-        self._connection.leave(self)
+    async def _news(self) -> None:
+        """Return when something has changed."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        await self._waiter
 
     def _wake(self) -> None:
         if self._waiter and not self._waiter.done():
@@ -90,8 +124,21 @@ class Response:
         """Keep some of the body until it is read, and return whether more may come."""
         self._parts.append(data)
         self._unread += len(data)
-        self._wake()
         return self._unread <= MOST_UNREAD
+
+    def pass_on(self) -> None:
+        """Let whoever reads have what has come."""
+        if not self._parts:
+            return
+        if self._taker:
+            try:
+                if self._taker(self._collect()):
+                    return
+            except Exception as error:  # it is for whoever has given the function
+                if self._waiter and not self._waiter.done():
+                    self._waiter.set_exception(error)
+            self._taker = None
+        self._wake()
 
     def end(self, error: HttpError | None = None) -> None:
         """Note that nothing follows, for whatever reason."""
@@ -172,6 +219,7 @@ class Connection(asyncio.Protocol):
                 self._fail(HttpError("an answer that is no HTTP"))
                 return
             self._transport.abort()
+        response.pass_on()
         if self._complete:
             self._finish(response)
         elif not response.status:

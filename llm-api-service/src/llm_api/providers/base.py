@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +11,7 @@ from yarl import URL
 
 from llm_api.config import ProviderConfig
 from llm_api.operations import Operation, Request
+from llm_api.sink import Sink
 
 
 class ProviderError(Exception):
@@ -34,17 +35,20 @@ class RefusedError(Exception):
         """Who it was, which the chain knows."""
 
 
+Rest = Callable[[Sink], Awaitable[None]]
+"""Gives all that follows to a sink. Raises ProviderError where the provider breaks off."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """An answer that has begun, in OpenAI's format: a JSON object, or the events of a stream.
 
-    `rest` raises ProviderError where the provider breaks off. Both hold whole events only. An
-    answer that is whole has no rest.
+    Each piece of it holds whole events only. An answer that is whole has no rest.
     """
 
     content_type: str
     first: bytes
-    rest: AsyncGenerator[bytes, None] | None = None
+    rest: Rest | None = None
 
 
 @dataclass(frozen=True)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 
 from llm_api.allowed import EVERYTHING, Allowed
 from llm_api.errors import ApiError
 from llm_api.operations import Operation, Request
 from llm_api.providers import sse
-from llm_api.providers.base import Answer, ProviderError, RefusedError, Routed
-from llm_api.providers.deadline import Deadline
+from llm_api.providers.base import Answer, ProviderError, RefusedError, Rest, Routed
 from llm_api.providers.link import Call, Link
 from llm_api.providers.turns import Candidate, in_turn, neighbourly
 from llm_api.providers.way_out import WayOut
+from llm_api.sink import Sink
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ class Chain:
                         continue
                     try:
                         if answer.rest is not None:
-                            rest = _rest(answer.rest, end, link, call, model)
+                            rest = partial(_rest, answer.rest, call, model, end)
                             answer = Answer(answer.content_type, answer.first, rest)
                         yield Routed(link.name, model, answer)
                     finally:
@@ -220,19 +221,11 @@ def _some(models: Sequence[str]) -> str:
     return f"Available: {some}{more} (GET /v1/models lists all)."
 
 
-async def _rest(
-    rest: AsyncGenerator[bytes, None], end: float, link: Link, call: Call, model: str
-) -> AsyncGenerator[bytes, None]:
-    """Yield the `rest` of an answer up to the loop's time `end`, and an error where it breaks."""
-    deadline = Deadline(end)
+async def _rest(rest: Rest, call: Call, model: str, end: float, sink: Sink) -> None:
+    """Give the `rest` of an answer to `sink` up to the loop's time `end`, or else an error."""
     try:
-        async with aclosing(rest) as chunks:
-            while True:
-                with deadline:
-                    chunk = await anext(chunks, None)
-                if chunk is None:
-                    return
-                yield chunk
+        async with asyncio.timeout_at(end):
+            await rest(sink)
     except TimeoutError:
         problem = "took longer than its deadline"
     except ProviderError as error:
@@ -240,11 +233,11 @@ async def _rest(
     except Exception:  # whatever it was, the client must see that this is not the end
         logger.exception("answer failed")
         problem = "broke off its answer"
-    finally:
-        deadline.cancel()
+    else:
+        return
     call.failed(problem)
-    _log("answer broke off", link, model, problem)
-    yield sse.broken(f"The provider {link.name} {problem}.")
+    _log("answer broke off", call.link, model, problem)
+    sink.take(sse.broken(f"The provider {call.link.name} {problem}."))
 
 
 def _nobody(tried: str, *, busy: bool) -> ApiError:

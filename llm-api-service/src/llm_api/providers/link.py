@@ -84,13 +84,13 @@ class Call:
 
     def __init__(self, link: Link) -> None:
         """Ask the provider of `link`."""
-        self._link = link
+        self.link = link
         self._begun = time.monotonic()
         self._answered = False
 
     def __enter__(self) -> Call:
         """Count one more request that is under way."""
-        self._link.under_way += 1
+        self.link.under_way += 1
         return self
 
     def __exit__(
@@ -100,27 +100,27 @@ class Call:
         traceback: TracebackType | None,
     ) -> None:
         """Count one less."""
-        self._link.under_way -= 1
+        self.link.under_way -= 1
         if self._answered:
-            self._link.health.answered()
+            self.link.health.answered()
 
     def began(self) -> None:
         """Note that the answer began."""
         self._answered = True
-        self._link.breaker.succeeded()
-        self._link.health.began(time.monotonic() - self._begun)
+        self.link.breaker.succeeded()
+        self.link.health.began(time.monotonic() - self._begun)
 
     def refused(self) -> None:
         """Note that the provider rightly refused the request."""
         self._answered = True
-        self._link.breaker.succeeded()
+        self.link.breaker.succeeded()
 
     def failed(self, reason: str) -> None:
         """Note that it did not answer, or broke off its answer."""
         self._answered = False
-        self._link.breaker.failed()
-        self._link.health.failed(reason)
+        self.link.breaker.failed()
+        self.link.health.failed(reason)
 
     def abandoned(self) -> None:
         """Note that nothing was learnt: the client went, or the way to the provider."""
-        self._link.breaker.abandoned()
+        self.link.breaker.abandoned()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from http import HTTPStatus
 from typing import Any, NoReturn
 
@@ -18,6 +19,7 @@ from llm_api.operations import Operation, Request
 from llm_api.providers import sse
 from llm_api.providers.base import Answer, ProviderError, RefusedError, Way
 from llm_api.providers.model_list import ModelList
+from llm_api.sink import Sink
 
 JSON = "application/json"
 TEXTS = (Operation.CHAT, Operation.COMPLETIONS)
@@ -168,7 +170,7 @@ async def _begin(response: Response, request: Request) -> Answer:
             _raise_for(_status_of(error), error)
     except HttpError as error:
         raise ProviderError(str(error)) from error
-    return Answer(content_type, first, _relay(response, events))
+    return Answer(content_type, first, partial(_relay, response, events))
 
 
 async def _read_whole(response: Response) -> bytes:
@@ -194,20 +196,23 @@ def _take(events: sse.WholeEvents, chunk: bytes) -> bytes:
     return data
 
 
-async def _relay(response: Response, events: sse.WholeEvents) -> AsyncGenerator[bytes, None]:
+async def _relay(response: Response, events: sse.WholeEvents, sink: Sink) -> None:
+    def take(chunk: bytes) -> bool:
+        data = _take(events, chunk)
+        if ERROR in data and _error_event(data):
+            raise ProviderError("an error instead of the rest")
+        return not data or sink.take(data)
+
     try:
-        while chunk := await response.read():
-            if data := _take(events, chunk):
-                if ERROR in data and _error_event(data):
-                    raise ProviderError("an error instead of the rest")
-                yield data
+        while not await response.pour(take):
+            await sink.ready()
     except HttpError as error:
         raise ProviderError(str(error)) from error
     last = events.end()
     if last is None:
         raise ProviderError("an end without [DONE]")
     if last:
-        yield last
+        sink.take(last)
 
 
 def _check_whole(body: bytes, operation: Operation) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any, cast
 
 from llm_api.operations import Operation, Request
 from llm_api.other_requests import CompletionRequest
 from llm_api.providers import sse
-from llm_api.providers.base import Answer, Provider, ProviderError
+from llm_api.providers.base import Answer, Provider, ProviderError, Rest
+from llm_api.sink import Sink, Through
 
 
 class CompletionsOverChat:
@@ -76,13 +78,11 @@ def _translated(answer: Answer) -> Answer:
     if answer.rest is None:
         # It has been looked at.
         return Answer(answer.content_type, _whole(answer.first))
-    return Answer(answer.content_type, _events(answer.first), _rest(answer.rest))
+    return Answer(answer.content_type, _events(answer.first), partial(_rest, answer.rest))
 
 
-async def _rest(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    async with aclosing(chunks):
-        async for chunk in chunks:
-            yield _events(chunk)
+async def _rest(rest: Rest, sink: Sink) -> None:
+    await rest(Through(_events, sink))
 
 
 def _events(data: bytes) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from llm_api.providers import sse
 from llm_api.providers.base import RefusedError
 from llm_api.routes.answers import ask, error_of, respond_events
 from llm_api.service import current_settings
+from llm_api.sink import Sink, Through
 from llm_api.stream import Stream
 
 PARAMETER = re.compile(r"\w+")
@@ -119,13 +120,12 @@ class Events:
         self._writer = writer
         self._reader = Reader()
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield the events, of which some of the provider's have none."""
-        yield self._writer.begin()
-        async for data in self._stream:
-            if events := self._written(self._reader.events(data)):
-                yield events
-        yield self._end()
+    async def into(self, sink: Sink) -> None:
+        """Give the events to `sink`; for some of the provider's there are none."""
+        if not sink.take(self._writer.begin()):
+            await sink.ready()
+        await self._stream.into(Through(self._translated, sink))
+        sink.take(self._end())
 
     def alive(self) -> bytes:
         """Return a sign of life."""
@@ -138,6 +138,9 @@ class Events:
     async def close(self) -> None:
         """Close the answer. May be called more than once."""
         await self._stream.close()
+
+    def _translated(self, data: bytes) -> bytes:
+        return self._written(self._reader.events(data))
 
     def _end(self) -> bytes:
         return self._written(self._reader.end()) + self._writer.end()

@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from llm_api.providers import sse
 from llm_api.providers.base import Answer, ProviderError, RefusedError, Way
 from llm_api.providers.g4f import containment, images
 from llm_api.providers.g4f.writer import Writer
+from llm_api.sink import Sink
 
 if TYPE_CHECKING:
     from llm_api.providers.g4f.forwarder import Forwarder
@@ -184,7 +186,7 @@ class G4FProvider:
             except Exception as error:
                 raise _failure(error) from error
             if request.stream:
-                yield Answer(sse.CONTENT_TYPE, first, _rest(items, writer))
+                yield Answer(sse.CONTENT_TYPE, first, partial(_rest, items, writer))
             else:
                 yield Answer("application/json", writer.whole())
 
@@ -239,14 +241,14 @@ async def _first(items: AsyncGenerator[Any, None], writer: Writer) -> bytes:
     raise ProviderError("an empty answer")
 
 
-async def _rest(items: AsyncGenerator[Any, None], writer: Writer) -> AsyncGenerator[bytes, None]:
+async def _rest(items: AsyncGenerator[Any, None], writer: Writer, sink: Sink) -> None:
     try:
         async for item in items:
-            if data := writer.take(item):
-                yield data
+            if (data := writer.take(item)) and not sink.take(data):
+                await sink.ready()
     except Exception as error:  # the classes of g4f fail in many ways
         raise ProviderError(type(error).__name__) from error
-    yield writer.end()
+    sink.take(writer.end())
 
 
 def _text(message: Mapping[str, Any]) -> str | None:
