@@ -83,8 +83,8 @@ def configuration(tmp_path: Path) -> Configuration:
 def test_marks(
     configuration: Configuration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reloads: list[bool] = []
-    monkeypatch.setattr(Nginx, "reload", lambda _: reloads.append(True))
+    handed_over: list[bool] = []
+    monkeypatch.setattr(Nginx, "hand_over", lambda _: handed_over.append(True))
     upstream = tmp_path / "gateway/upstream.conf"
     assert configuration.servers == ("api1:5500", "api2:5500")
     assert configuration.down == frozenset()
@@ -95,7 +95,20 @@ def test_marks(
     assert configuration.down == {"api1:5500"}
     configuration.mark(set())
     assert upstream.read_text() == UPSTREAM
-    assert len(reloads) == 3
+    assert len(handed_over) == 3
+
+
+def test_what_nginx_does_not_take_is_not_marked(
+    configuration: Configuration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Nginx) -> None:
+        raise ConfigurationError("nginx goes on with the one before")
+
+    monkeypatch.setattr(Nginx, "hand_over", refuse)
+    with pytest.raises(ConfigurationError):
+        configuration.mark({"api2:5500"})
+    # So the next check tries again.
+    assert configuration.down == frozenset()
 
 
 @pytest.fixture

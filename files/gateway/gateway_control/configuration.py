@@ -152,10 +152,25 @@ class Configuration:
             link.replace(self._target)
 
     def mark(self, down: Collection[str]) -> None:
-        """Mark the replicas `down`, and no others, and let nginx read it."""
+        """Mark the replicas `down`, and no others.
+
+        When it returns, they get nothing new.
+
+        Raises:
+            ConfigurationError: nginx goes on without. Those of before are marked.
+        """
+        before = self.down
+        self._mark(down)
+        try:
+            self.hand_over()
+        except ConfigurationError:
+            # Or the next check would take it for done.
+            self._mark(before)
+            raise
+
+    def _mark(self, down: Collection[str]) -> None:
         with self._lock():
             _mark(self._target, {*down, *self.steering.drained})
-            self._nginx.reload()
 
     def steer(self, steering: Steering) -> bool:
         """Do what a rollout wants, and return whether that is anything new.

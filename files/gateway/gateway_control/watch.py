@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from gateway_control.configuration import Configuration, Settings, Versions
@@ -33,8 +33,7 @@ def watch(configuration: Configuration) -> None:
         refused = renew(configuration, refused)
         settings = configuration.settings
         if not settings.interval:
-            if configuration.down:
-                configuration.mark([])
+            _leave_out(configuration, [])
             due = time.monotonic() + PAUSE
         elif due <= time.monotonic():
             due = time.monotonic() + settings.interval
@@ -78,10 +77,20 @@ def _check(
     out = {server for server, judge in judges.items() if not judge.healthy}
     # When nobody answers, the fault may be anywhere: asking all is better than asking none.
     down = out if len(out) < len(judges) else set()
-    if down != known:
-        configuration.mark(down)
+    _leave_out(configuration, down)
+    # What it says has come true by then.
     _publish(judges)
     return judges
+
+
+def _leave_out(configuration: Configuration, down: Collection[str]) -> None:
+    """Let nginx leave out the replicas `down`, and no others, unless it does already."""
+    if configuration.down == frozenset(down):
+        return
+    try:
+        configuration.mark(down)
+    except ConfigurationError as error:
+        print(f"nginx goes on with the replicas it had: {error}", file=sys.stderr)
 
 
 def _publish(judges: Mapping[str, Judge]) -> None:

@@ -93,8 +93,7 @@ def wait_until_out(cluster: Cluster, name: str) -> float:
 
 def assert_lost_only_what_was_in_it(clients: Load, out: float) -> None:
     """Check that nothing failed but what the hung replica had before it was left out."""
-    # nginx reads its configuration a moment after the state is known.
-    assert clients.failures(since=out + 0.5) == []
+    assert clients.failures(since=out) == []
     assert all(
         failure.failure in ("no answer in time", "it broke off") for failure in clients.failures()
     )
