@@ -28,6 +28,7 @@ from llm_api.http_client import (
     origin,
 )
 from llm_api.http_client.connection import Connection
+from llm_api.sink import Collected
 
 Say = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 """What a server does with a connection."""
@@ -475,15 +476,10 @@ def test_an_answer_that_breaks_off_is_poured_up_to_there() -> None:
         async with serving(once(HELLO[:-2])) as (_, port):
             asked = Origin(local(port))
             response = await asked.ask(asked.head("GET", local(port), {}))
-            taken: list[bytes] = []
-
-            def take(data: bytes) -> bool:
-                taken.append(data)
-                return True
-
+            collected = Collected()
             with pytest.raises(HttpError, match="too early"):
-                await response.pour(take)
-            assert taken == [HELLO[-5:-2]]
+                await response.pour(collected.take)
+            assert collected.whole() == HELLO[-5:-2]
             asked.close()
 
     run(test())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -79,6 +81,33 @@ def test_a_body_of_unknown_length(running: Running, upstream: FakeUpstream) -> N
     large = b" " * 2**20
     assert requests.post(url, data=iter([small, *[large] * 16]), timeout=10).status_code == 413
     assert len(upstream.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/v1/chat/completions", BODY),
+        ("/v1/messages", BODY | {"model": "m", "max_tokens": 9}),
+        ("/v1/responses", {"model": "m", "input": "Hi", "stream": True}),
+    ],
+)
+def test_a_stream_that_breaks_off_leaves_its_connection_whole(
+    running: Running, upstream: FakeUpstream, path: str, asked: dict[str, Any]
+) -> None:
+    upstream.break_after = 1
+    url = urlsplit(running.url)
+    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=10)
+    headers = {"Content-Type": "application/json"}
+    connection.request("POST", path, json.dumps(asked), headers)
+    response = connection.getresponse()
+    assert response.status == 200
+    assert b"error" in response.read()
+    kept = connection.sock
+    # What came after the end would be taken for the next answer.
+    connection.request("GET", "/health/ready")
+    assert connection.getresponse().read()
+    assert connection.sock is kept
+    connection.close()
 
 
 def body(**more: Any) -> bytes:

@@ -160,15 +160,15 @@ class Configuration:
             ConfigurationError: nginx goes on without. Those of before are marked.
         """
         before = self.down
-        self._mark(down)
+        self._write_marks(down)
         try:
             self.hand_over()
         except ConfigurationError:
             # Or the next check would take it for done.
-            self._mark(before)
+            self._write_marks(before)
             raise
 
-    def _mark(self, down: Collection[str]) -> None:
+    def _write_marks(self, down: Collection[str]) -> None:
         with self._lock():
             _mark(self._target, {*down, *self.steering.drained})
 

@@ -140,7 +140,8 @@ class Together(asyncio.Transport):
 
 def write_chunk(cycle: RequestResponseCycle, data: bytes) -> bool:
     """Send a part of the body of `cycle`, which is sent in chunks: see `asgi.Write`."""
-    if not cycle.disconnected:
+    # An empty chunk would be the end.
+    if data and not cycle.disconnected:
         cycle.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
     return not cycle.flow.write_paused
 

@@ -1,7 +1,7 @@
 """Where the pieces of an answer go, one after the other, as they come.
 
 They are handed on from the connection that they come on to the one that they leave by, without a
-task that wakes up for each: with hundreds of streams under way, that is most of what a token costs.
+task that wakes up for each: with hundreds of streams under way, that was a fifth of a token's cost.
 """
 
 from __future__ import annotations
