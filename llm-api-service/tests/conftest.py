@@ -44,6 +44,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/state.db"
         return
+    with empty_postgresql() as url:
+        yield url
+
+
+@contextmanager
+def empty_postgresql() -> Iterator[str]:
+    """Make an empty database of PostgreSQL, and remove it."""
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(f"{POSTGRESQL}/postgres", autocommit=True) as server:
         server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))

@@ -152,6 +152,41 @@ def test_a_secret_may_be_in_a_file(tmp_path: Path, name: str) -> None:
     assert "canary" not in repr(config)
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "host",
+        "/name?host=/run/postgresql",
+        "user@host:5432/name",
+        "user:c%40nary@[::1]:5432/name?sslmode=require",
+        "user:a/b?c:d#e@host/name",
+    ],
+)
+def test_addresses_of_postgresql(rest: str) -> None:
+    assert (
+        load({"DATABASE_URL": f"postgres://{rest}"}).database_url == f"postgresql+psycopg://{rest}"
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://",
+        "mysql://user:canary@host/name",
+        # The driver would look for a host of this name, and say so in the log.
+        "postgresql://user:can@ary@host/name",
+        "postgresql://user:@canary@host/name",
+        "postgresql://user:x@host:canary/name",
+        "sqlite://canary/name",
+        "sqlite:///:memory:canary",
+    ],
+)
+def test_a_bad_address_of_a_database_is_not_shown(url: str) -> None:
+    with pytest.raises(ConfigError, match="DATABASE_URL must be") as raised:
+        load({"DATABASE_URL": url})
+    assert "ary" not in str(raised.value)
+
+
 @pytest.mark.parametrize("name", SECRETS)
 @pytest.mark.parametrize(("content", "problem"), [(None, "cannot be read"), (" \n", "is empty")])
 def test_a_file_without_a_secret_is_named(

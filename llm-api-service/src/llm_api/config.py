@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,10 @@ __all__ = [
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 TRUE, FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 DATABASE_URL = "sqlite:////var/lib/llm-api/state.db"
+# After postgresql://. An @ in a password would make the rest of it a host, which errors show.
+POSTGRESQL = re.compile(
+    r"([^:/@]*(:[^@]*)?@)?(\[[^]/?@]+\]|[^]\[:/?@]*)(:\d*)?(/[^?@]*)?(\?.*)?", re.S
+)
 SHORTEST_SECRET_KEY = 32
 SHORTEST_PASSWORD = 8
 
@@ -171,12 +176,14 @@ def _database_url(env: _Environment) -> str:
     url = env.secret("DATABASE_URL") or DATABASE_URL
     # Not its value: that may hold a password.
     scheme, _, rest = url.partition("://")
-    if scheme in ("postgres", "postgresql", "postgresql+psycopg") and rest:
+    postgresql = scheme in ("postgres", "postgresql", "postgresql+psycopg")
+    if postgresql and rest and POSTGRESQL.fullmatch(rest):
         return f"postgresql+psycopg://{rest}"
     if scheme == "sqlite" and rest.startswith("/") and rest.strip("/") and ":memory:" not in rest:
         return url
     raise ConfigError(
         "DATABASE_URL must be sqlite:////path/of/a/file or postgresql://user:password@host/name"
+        " (an @ in a password is written %40)"
     )
 
 

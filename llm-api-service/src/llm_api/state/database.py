@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from llm_api.state.schema import revision
 
 # Seconds that a statement waits for another replica's transaction.
 PATIENCE = 15
+# Seconds until a host that says nothing is taken for gone. A server that works on something long
+# still says, by its kernel, that it has what it was sent.
+SILENCE = 3
 # Threads of requests take turns: none needs the database for longer than milliseconds.
 CONNECTIONS = 4
 RETRY_AFTER = 5
@@ -44,12 +48,16 @@ class Database:
         """Connect to nothing yet."""
         self._url = url
         self._engine: Engine | None = None
+        # The thread that has called `look`.
+        self._lookout: int | None = None
+        self._away = False
 
     @property
     def engine(self) -> Engine:
         """The engine, made when it is first needed."""
         if self._engine is None:
             self._engine = _engine(self._url)
+            event.listen(self._engine, "do_connect", self._refuse)
         return self._engine
 
     @property
@@ -64,7 +72,7 @@ class Database:
         Raises:
             StateError: the database cannot be reached.
         """
-        with _told(), self.engine.connect() as connection, connection.begin():
+        with self._told(), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -74,7 +82,7 @@ class Database:
         Raises:
             StateError: the database cannot be reached.
         """
-        with _told(), self.engine.connect() as connection:
+        with self._told(), self.engine.connect() as connection:
             # For this connection only, until it goes back.
             connection.execution_options(**{WRITES: True})
             with connection.begin():
@@ -102,23 +110,44 @@ class Database:
         with self.read() as connection:
             return int(connection.execute(select(revision.c.value)).scalar_one())
 
+    def look(self) -> int:
+        """Return the number of the newest change, and see whether there is a database.
+
+        Other threads get no new connection from when one of them has found the database gone until
+        this has found it again: they fail at once, and only one waits for a host that is silent.
+
+        Raises:
+            StateError: the database cannot be reached.
+        """
+        self._lookout = threading.get_ident()
+        number = self.revision()
+        self._away = False
+        return number
+
+    def _refuse(self, *_: object) -> None:
+        """Refuse all but the lookout while the database is away."""
+        if self._away and threading.get_ident() != self._lookout:
+            raise StateError("it could not be reached a moment ago")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except IntegrityError:
+            raise
+        except SQLAlchemyError as error:
+            # Not the whole text: that holds the statement and its parameters.
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            # PostgreSQL has a code for whatever it says itself.
+            if self._lookout and getattr(cause, "sqlstate", "") is None:
+                self._away = True
+            raise StateError(f"{type(error).__name__}: {str(cause)[:300]}") from error
+
     def close(self) -> None:
         """Close all connections."""
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    try:
-        yield
-    except IntegrityError:
-        raise
-    except SQLAlchemyError as error:
-        # Not the whole text: that holds the statement and its parameters.
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        raise StateError(f"{type(error).__name__}: {str(cause)[:300]}") from error
 
 
 def _engine(url: str) -> Engine:
@@ -131,7 +160,10 @@ def _engine(url: str) -> Engine:
             pool_pre_ping=True,
             hide_parameters=True,
             connect_args={
-                "connect_timeout": 5,
+                "connect_timeout": SILENCE,
+                "tcp_user_timeout": SILENCE * 1000,
+                "keepalives_idle": SILENCE,
+                "keepalives_interval": 1,
                 "options": f"-c statement_timeout={PATIENCE}s -c lock_timeout={PATIENCE}s",
             },
         )

@@ -31,7 +31,7 @@ def migrate(database: Database, scripts: Path = SCRIPTS, head: str = HEAD) -> No
         database.alone(connection, "migration")
         if _fits(connection, head):
             return
-        before = _version(connection)
+        before = version_of(connection)
         try:
             _upgrade(connection, scripts, head)
         except Exception as error:
@@ -42,7 +42,7 @@ def migrate(database: Database, scripts: Path = SCRIPTS, head: str = HEAD) -> No
         logger.info("database migrated", extra={"fields": {"from": before, "to": head}})
 
 
-def _version(connection: Connection) -> str:
+def version_of(connection: Connection) -> str:
     """Return the version of the tables; empty if there are none."""
     if not inspect(connection).has_table("alembic_version"):
         return ""
@@ -51,7 +51,7 @@ def _version(connection: Connection) -> str:
 
 def _fits(connection: Connection, head: str) -> bool:
     """Return whether the code for `head` can use the tables; False means they are older."""
-    version = _version(connection)
+    version = version_of(connection)
     if version <= head:
         return version == head
     oldest = connection.execute(

@@ -110,6 +110,7 @@ class State:
             self._thread.join(STOP_PATIENCE)
             self._thread = None
             try:
+                self.database.look()
                 self.usage.write()
             except StateError as error:
                 logger.error("usage was lost: %s", error)  # noqa: TRY400
@@ -121,7 +122,10 @@ class State:
         Raises:
             StateError: the database cannot be reached.
         """
-        if self.database.revision() != self._snapshot.revision:
+        self._catch_up_to(self.database.revision())
+
+    def _catch_up_to(self, number: int) -> None:
+        if number != self._snapshot.revision:
             self._refresh()
 
     def on_change(self, callback: Callable[[Snapshot], None]) -> None:
@@ -213,7 +217,7 @@ class State:
             self._wake.clear()
             now = time.monotonic()
             try:
-                self.catch_up()
+                self._catch_up_to(self.database.look())
                 if now >= write:
                     self._write_usage()
                     write = now + WRITE
