@@ -55,6 +55,12 @@ def egress_image(images: dict[str, str]) -> str:
     return images["egress"]
 
 
+@pytest.fixture(scope="session")
+def postgres_image(images: dict[str, str]) -> str:
+    """The image of the database."""
+    return images["postgres"]
+
+
 @pytest.fixture
 def start(gateway_image: str, tmp_path: Path) -> Iterator[Start]:
     """Starts a gateway with replicas; the keywords are variables of the role."""

@@ -9,7 +9,7 @@ check() {
     "${@:2}" || status=1
 }
 
-mapfile -t shell_scripts < <(git ls-files -co --exclude-standard '*.sh' .ci/run files/gateway/start)
+mapfile -t shell_scripts < <(git ls-files -co --exclude-standard '*.sh' .ci/run files/{gateway,postgres}/start)
 mapfile -t dockerfiles < <(git ls-files -co --exclude-standard '*Dockerfile')
 
 # It takes as long as all the others together, so it runs beside them.

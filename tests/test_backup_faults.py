@@ -32,4 +32,6 @@ def test_no_faults() -> None:
     assert backup_faults({}, "") == []
     assert backup_faults(GOOD, "sqlite:////var/lib/llm-api/state.db") == []
     assert backup_faults({**GOOD, "backup_database": False}, "postgresql://u:p@h/n") == []
+    # The cluster's own PostgreSQL is backed up, and named by nobody.
+    assert backup_faults({**GOOD, "cluster_postgres": True}, "") == []
     assert backup_faults({"backup_copy_command": ["cp", "{archive}", "/x"]}, "") == []

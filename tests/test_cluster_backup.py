@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from cluster_backup import archive, containers, database, gpg
+from cluster_backup import archive, containers, database, gpg, postgres
 from cluster_backup.create import collect, copy_away, create, prune
 from cluster_backup.errors import BackupError, DamagedError
 from cluster_backup.manifest import Manifest, Schema
@@ -57,6 +57,27 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return calls
 
 
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A PostgreSQL whose database is a text: `tests/test_postgres.py` is about a real one."""
+    kept = {"database": "", "refuses": ""}
+
+    def dump(target: Path) -> None:
+        target.write_text(kept["database"])
+
+    def restore(source: Path) -> None:
+        if kept["refuses"]:
+            raise BackupError(kept["refuses"])
+        kept["database"] = source.read_text()
+
+    monkeypatch.setattr(postgres, "require_running", lambda: None)
+    monkeypatch.setattr(postgres, "dump", dump)
+    monkeypatch.setattr(postgres, "restore", restore)
+    monkeypatch.setattr(postgres, "is_used", lambda: kept["database"] != "")
+    monkeypatch.setattr(postgres, "schema", lambda: Schema("0001", "0001"))
+    return kept
+
+
 Host = Callable[[str], Settings]
 
 
@@ -71,6 +92,7 @@ def host(tmp_path: Path) -> Host:
             cluster="freegpt4",
             host=name,
             parts={part: folder / part for part in PARTS},
+            postgres=False,
             directory=folder / "archives",
             keep=2,
             restore=folder / "restore",
@@ -267,6 +289,87 @@ def test_an_interrupted_restore_is_ended_by_the_next(
     # They were stopped by the first run, and are started by the last.
     assert engine[0] == "stop ['api1', 'api2']"
     assert engine[-1] == "start ['api1', 'api2']"
+
+
+def test_postgresql_is_replaced_and_kept_aside(
+    host: Host, engine: list[str], server: dict[str, str]
+) -> None:
+    settings = replace(host("first"), postgres=True)
+    fill(settings)
+    server["database"] = "old"
+    path = create(settings, "", NOW)
+    server["database"] = "new"
+    restore = Restore(settings)
+    restore.stage(path, "", SCHEMA)
+    with pytest.raises(BackupError, match=r"data/llm-api, .*, the database in .* postgres, and"):
+        require_free(restore)
+    replaced = restore.put_in_place(NOW)
+    assert replaced
+    assert server["database"] == "old"
+    assert (replaced / "postgres.dump").read_text() == "new"
+    assert engine == ["stop ['api1', 'api2']", "start ['api1', 'api2']"]
+
+
+def test_all_is_as_it_was_if_postgresql_refuses(
+    host: Host, engine: list[str], server: dict[str, str]
+) -> None:
+    settings = replace(host("first"), postgres=True)
+    fill(settings)
+    path = create(settings, "", NOW)
+    secret = settings.parts["secrets/llm-api"] / "admin_password"
+    secret.write_text("a new one")
+    server.update(database="new", refuses="pg_restore: no")
+    with pytest.raises(BackupError, match="pg_restore: no"):
+        restored(settings, path)
+    assert secret.read_text() == "a new one"
+    assert server["database"] == "new"
+    assert engine == ["stop ['api1', 'api2']", "start ['api1', 'api2']"]
+    # And the next run has nothing to end.
+    Restore(settings).end_interrupted()
+    assert len(engine) == 2
+
+
+@pytest.mark.usefixtures("engine")
+def test_an_interrupted_restore_of_postgresql_is_ended_by_the_next(
+    host: Host, server: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(host("first"), postgres=True)
+    server["database"] = "old"
+    path = create(settings, "", NOW)
+    server["database"] = "new"
+
+    def interrupted(source: Path) -> None:
+        server["database"] = source.read_text()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(postgres, "restore", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            restored(settings, path)
+    Restore(settings).end_interrupted()
+    assert server["database"] == "old"
+    [replaced] = settings.restore.iterdir()
+    assert (replaced / "postgres.dump").read_text() == "new"
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_database_of_the_other_kind_is_refused(host: Host, server: dict[str, str]) -> None:
+    single, several = host("single"), replace(host("several"), postgres=True)
+    fill(single)
+    assert_refused(several, create(single, "", NOW), "restore it on a cluster of one host")
+    server["database"] = "old"
+    path = create(several, "", NOW)
+    assert_refused(host("another"), path, r"has postgres\.dump, for which this host has no place")
+
+
+@pytest.mark.usefixtures("engine")
+def test_no_backup_without_its_database(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = replace(host("first"), postgres=True)
+    fill(settings)
+    monkeypatch.setattr(postgres, "CONTAINER", "nobody-is-called-so")
+    with pytest.raises(BackupError, match="nobody-is-called-so, which has the database"):
+        create(settings, "", NOW)
+    assert list(settings.directory.iterdir()) == []
 
 
 def assert_refused(settings: Settings, path: Path, reason: str) -> None:

@@ -18,7 +18,8 @@ def backup_faults(variables: Mapping[str, Any], database_url: str) -> list[str]:
 
     Args:
         variables: those that somebody set.
-        database_url: where the replicas keep what they share; empty for a file of SQLite.
+        database_url: where the inventory has the replicas keep what they share; empty for a file
+            of SQLite and for the cluster's own PostgreSQL, which are both backed up.
     """
     return [
         *_faults_of_passphrase(variables),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import subprocess
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from cluster_backup import archive, database, gpg
+from cluster_backup import archive, database, gpg, postgres
 from cluster_backup.errors import BackupError
 from cluster_backup.manifest import Entry, Kind, Manifest, Schema
 from cluster_backup.settings import Settings
@@ -48,6 +49,9 @@ def collect(settings: Settings, folder: Path, now: datetime) -> Manifest:
         if place.is_dir():
             (folder / part).parent.mkdir(parents=True, exist_ok=True)
             entries.extend(_copy(place, part, folder, databases))
+    if settings.postgres:
+        folder.mkdir(exist_ok=True)
+        entries.append(_dump(folder, databases))
     time = now.isoformat(timespec="seconds")
     return Manifest(settings.cluster, settings.host, time, databases, entries)
 
@@ -105,20 +109,35 @@ def _copy(source: Path, path: str, folder: Path, databases: dict[str, Schema]) -
             shutil.copyfile(source, target)
     elif kind is Kind.FOLDER:
         target.mkdir()
-    yield Entry(
+    link = str(source.readlink()) if kind is Kind.LINK else ""
+    yield _entry(path, kind, state, target, link)
+    if kind is Kind.FOLDER:
+        for child in sorted(source.iterdir()):
+            yield from _copy(child, f"{path}/{child.name}", folder, databases)
+
+
+def _dump(folder: Path, databases: dict[str, Schema]) -> Entry:
+    """Dump PostgreSQL into `folder`, and return the entry for it."""
+    target = folder / postgres.DUMP
+    postgres.dump(target)
+    schema = postgres.schema()
+    if schema:
+        databases[postgres.DUMP] = schema
+    return _entry(postgres.DUMP, Kind.FILE, target.stat(), target)
+
+
+def _entry(path: str, kind: Kind, state: os.stat_result, copied: Path, link: str = "") -> Entry:
+    return Entry(
         path=path,
         kind=kind,
         mode=stat.S_IMODE(state.st_mode),
         uid=state.st_uid,
         gid=state.st_gid,
         mtime=state.st_mtime,
-        size=target.stat().st_size if kind is Kind.FILE else 0,
-        sha256=archive.digest_of(target) if kind is Kind.FILE else "",
-        target=str(source.readlink()) if kind is Kind.LINK else "",
+        size=copied.stat().st_size if kind is Kind.FILE else 0,
+        sha256=archive.digest_of(copied) if kind is Kind.FILE else "",
+        target=link,
     )
-    if kind is Kind.FOLDER:
-        for child in sorted(source.iterdir()):
-            yield from _copy(child, f"{path}/{child.name}", folder, databases)
 
 
 def _kind(path: Path, mode: int) -> Kind:

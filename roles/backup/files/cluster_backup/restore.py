@@ -3,7 +3,8 @@
 
 All of it is laid aside and checked first. Then containers that write are stopped, what there is
 goes to a folder of its own, and what was laid aside to its place. A journal says how far that got,
-so that the next run ends what an interrupted one has begun.
+so that the next run ends what an interrupted one has begun. PostgreSQL comes first, because it may
+refuse what it is given: everything is as it was then.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from cluster_backup import archive, containers, database, gpg
+from cluster_backup import archive, containers, database, gpg, postgres
 from cluster_backup.errors import BackupError
 from cluster_backup.manifest import Kind, Manifest
 from cluster_backup.settings import Settings
@@ -29,7 +30,7 @@ class Journal:
     Attributes:
         replaced: folder for what there was.
         stopped: containers to start again.
-        cleared: parts whose place is empty, or has what is restored.
+        cleared: parts whose place is empty, or has what is restored, and the dump once it is in.
     """
 
     replaced: str
@@ -60,6 +61,7 @@ class Restore:
         """Work in the folder that the settings name."""
         self._settings = settings
         self._staged = settings.restore / "new"
+        self._dump = self._staged / postgres.DUMP
         self._journal = settings.restore / "journal.json"
 
     def end_interrupted(self) -> None:
@@ -84,6 +86,14 @@ class Restore:
                     f"the archive has {strangers[0]}, for which this host has no place: restore it"
                     " with the release and the variables (backup_database) that it was made with"
                 )
+            dumped = any(e.path == postgres.DUMP for e in manifest.entries)
+            if dumped:
+                postgres.require_running()
+            elif self._settings.postgres and manifest.databases:
+                raise BackupError(
+                    "the archive has the database of a cluster of one host, and this one keeps its"
+                    " state in PostgreSQL: restore it on a cluster of one host"
+                )
 
         unpack(path, passphrase, self._staged, accept)
 
@@ -92,9 +102,13 @@ class Restore:
         if self._staged.exists():
             shutil.rmtree(self._staged)
 
-    def in_the_way(self) -> list[Path]:
-        """Return the folders in place that would be replaced, and are not empty."""
-        return [place for place in self._places().values() if place.is_dir() and any_in(place)]
+    def in_the_way(self) -> list[str]:
+        """Return what is in place that would be replaced, and is not empty."""
+        places = self._places().values()
+        found = [str(place) for place in places if place.is_dir() and any_in(place)]
+        if self._dump.exists() and postgres.is_used():
+            found.append(f"the database in the container {postgres.CONTAINER}")
+        return found
 
     def put_in_place(self, now: datetime) -> Path | None:
         """Replace what is in place by what was laid aside; return where that is now, if any was."""
@@ -103,6 +117,8 @@ class Restore:
         return replaced if replaced.exists() else None
 
     def _is_of_part(self, path: str) -> bool:
+        if path == postgres.DUMP:
+            return self._settings.postgres
         return any(path == part or path.startswith(f"{part}/") for part in self._settings.parts)
 
     def _places(self) -> Mapping[str, Path]:
@@ -114,6 +130,7 @@ class Restore:
         journal.stopped = sorted({*journal.stopped, *running})
         self._write(journal)
         containers.stop(running)
+        self._swap_database(journal)
         for part, place in self._places().items():
             staged = self._staged / part
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -130,6 +147,24 @@ class Restore:
         os.sync()
         containers.start(journal.stopped)
         self._journal.unlink()
+
+    def _swap_database(self, journal: Journal) -> None:
+        if not self._dump.exists() or postgres.DUMP in journal.cleared:
+            return
+        replaced = Path(journal.replaced) / postgres.DUMP
+        try:
+            # A run that was interrupted after this may have replaced it already.
+            if not replaced.exists():
+                replaced.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                postgres.dump(replaced)
+            postgres.restore(self._dump)
+        except BackupError:
+            containers.start(journal.stopped)
+            self._journal.unlink()
+            self.discard()
+            raise
+        journal.cleared.append(postgres.DUMP)
+        self._write(journal)
 
     def _write(self, journal: Journal) -> None:
         new = self._journal.with_suffix(".new")
@@ -155,9 +190,9 @@ def require_free(restore: Restore) -> None:
     Raises:
         BackupError: something would.
     """
-    folders = restore.in_the_way()
-    if folders:
+    found = restore.in_the_way()
+    if found:
         raise BackupError(
-            f"this would replace {', '.join(map(str, folders))}, and keep it aside. To do it, add"
+            f"this would replace {', '.join(found)}, and keep it aside. To do it, add"
             " -e restore_confirm=true"
         )

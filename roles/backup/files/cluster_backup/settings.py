@@ -17,6 +17,7 @@ class Settings:
         cluster: name of the cluster, which its containers have for a label.
         host: name of this host in the inventory.
         parts: the folders that are backed up, by the names that they have in an archive.
+        postgres: whether the cluster's PostgreSQL, which runs on this host, is backed up too.
         directory: where archives lie.
         keep: how many of them are kept.
         restore: folder for what a restore has under way, and for what it has replaced.
@@ -27,6 +28,7 @@ class Settings:
     cluster: str
     host: str
     parts: Mapping[str, Path]
+    postgres: bool
     directory: Path
     keep: int
     restore: Path
@@ -41,6 +43,7 @@ class Settings:
             cluster=values["cluster"],
             host=values["host"],
             parts={name: Path(folder) for name, folder in values["parts"].items()},
+            postgres=values["postgres"],
             directory=Path(values["directory"]),
             keep=values["keep"],
             restore=Path(values["restore"]),
