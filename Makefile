@@ -96,8 +96,8 @@ molecule: dev-tools engine ## Deploy to test hosts and prove the result
 	@tests/molecule.sh
 
 .PHONY: operations
-operations: dev-tools engine ## Prove on test hosts how releases come and go, and what brings a whole host back
-	@tests/molecule.sh rollout recovery
+operations: dev-tools engine ## Prove on test hosts how releases and hosts come and go, and what brings a whole host back
+	@tests/molecule.sh rollout recovery hosts
 
 .PHONY: testssl
 testssl: dev-tools engine ## Let testssl.sh judge the gateway's TLS (three minutes)

@@ -10,7 +10,7 @@ export ANSIBLE_CALLBACK_PLUGINS=$PWD/molecule/shared/callback_plugins
 scenarios=("$@")
 if [ ${#scenarios[@]} -eq 0 ]; then
     # They have a verb of their own, `make operations`: with them, all would take too long.
-    apart=" recovery rollout "
+    apart=" hosts recovery rollout "
     for file in molecule/*/molecule.yml; do
         name=$(basename "$(dirname "$file")")
         [[ "$apart" == *" $name "* ]] || scenarios+=("$name")

@@ -16,7 +16,7 @@ from gateway_control.configuration import Configuration, Versions
 from gateway_control.judge import FLAPPING, MOST, Judge
 from gateway_control.nginx import ConfigurationError, Nginx
 from gateway_control.probe import probe, probe_all
-from gateway_control.steering import Steering
+from gateway_control.steering import Rollout, Steering
 from gateway_control.watch import renew
 
 UPSTREAM = """upstream freegpt4_api {
@@ -129,7 +129,7 @@ def rollout(
 
 def test_a_rollout_adds_replicas_and_drains_others(rollout: Configuration, tmp_path: Path) -> None:
     rollout.mark({"api2:5500"})
-    assert rollout.steer(Steering(admitted=("api3:5500",), drained=("api1:5500",)))
+    assert rollout.steer("server1", Rollout(admitted=("api3:5500",), drained=("api1:5500",)))
     assert (tmp_path / "gateway/admitted.conf").read_text() == "server api3:5500;\n"
     upstream = (tmp_path / "gateway/upstream.conf").read_text()
     assert "server api1:5500 max_fails=3 fail_timeout=30s down;" in upstream
@@ -146,17 +146,25 @@ def test_a_rollout_adds_replicas_and_drains_others(rollout: Configuration, tmp_p
 
 
 def test_a_rollout_holds_through_a_new_configuration(rollout: Configuration) -> None:
-    rollout.steer(Steering(admitted=("api3:5500",)))
+    rollout.steer("server1", Rollout(admitted=("api3:5500",)))
     rollout.install()
     assert rollout.servers == ("api1:5500", "api2:5500", "api3:5500")
 
 
 def test_the_end_of_a_rollout_leaves_nothing(rollout: Configuration, tmp_path: Path) -> None:
-    rollout.steer(Steering(admitted=("api3:5500",), drained=("api1:5500",)))
-    assert rollout.steer(Steering())
-    assert not rollout.steer(Steering())
+    rollout.steer("server1", Rollout(admitted=("api3:5500",), drained=("api1:5500",)))
+    assert rollout.steer("server1", Rollout())
+    assert not rollout.steer("server1", Rollout())
     assert (tmp_path / "gateway/upstream.conf").read_text() == UPSTREAM
     assert (tmp_path / "gateway/admitted.conf").read_text() == ""
+
+
+def test_each_host_has_a_rollout_of_its_own(rollout: Configuration) -> None:
+    rollout.steer("server1", Rollout(admitted=("api3:5500",), drained=("api1:5500",)))
+    rollout.steer("server2", Rollout(drained=("api2:5500",)))
+    assert rollout.servers == ("api3:5500",)
+    rollout.steer("server1", Rollout())
+    assert rollout.servers == ("api1:5500",)
 
 
 def test_what_nginx_refuses_is_not_wanted_any_more(
@@ -165,11 +173,11 @@ def test_what_nginx_refuses_is_not_wanted_any_more(
     def refuse(_: Path) -> None:
         raise ConfigurationError("unknown host")
 
-    rollout.steer(Steering(drained=("api1:5500",)))
+    rollout.steer("server1", Rollout(drained=("api1:5500",)))
     monkeypatch.setattr("gateway_control.nginx.test", refuse)
     with pytest.raises(ConfigurationError):
-        rollout.steer(Steering(admitted=("nobody:5500",)))
-    assert rollout.steering == Steering(drained=("api1:5500",))
+        rollout.steer("server1", Rollout(admitted=("nobody:5500",)))
+    assert rollout.steering == Steering({"server1": Rollout(drained=("api1:5500",))})
 
 
 def test_what_nginx_does_not_take_over_is_not_wanted_any_more(
@@ -178,12 +186,12 @@ def test_what_nginx_does_not_take_over_is_not_wanted_any_more(
     def go_on(_: Nginx) -> None:
         raise ConfigurationError("nginx goes on")
 
-    rollout.steer(Steering(drained=("api1:5500",)))
+    rollout.steer("server1", Rollout(drained=("api1:5500",)))
     monkeypatch.setattr(Nginx, "hand_over", go_on)
     for _ in range(2):
         with pytest.raises(ConfigurationError):
-            rollout.steer(Steering(admitted=("api3:5500",), drained=("api2:5500",)))
-    assert rollout.steering == Steering(drained=("api1:5500",))
+            rollout.steer("server1", Rollout(admitted=("api3:5500",), drained=("api2:5500",)))
+    assert rollout.steering == Steering({"server1": Rollout(drained=("api1:5500",))})
     assert rollout.servers == ("api2:5500",)
 
 

@@ -9,6 +9,7 @@ import pytest
 from roles.validate.filter_plugins.gateway_faults import gateway_faults
 
 REPLICAS = ["api1", "api2"]
+HOSTS = ["server1"]
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"gateway_replicas": []}, "gateway_replicas is empty"),
@@ -61,6 +62,7 @@ ACCEPTED: list[dict[str, Any]] = [
     {"gateway_cors_origin_patterns": [r"https://[a-z0-9-]+\.example\.com(:\d+)?"]},
     {"gateway_server_names": ["api.example.com", "*.example.com", "localhost"]},
     {"gateway_weights": {"api1": "3"}, "gateway_backups": ["api2"]},
+    {"gateway_weights": {"server1": 2}},
     {
         "gateway_replicas": ["api1", "10.0.0.7:5501", "10.0.0.7:5502"],
         "gateway_weights": {"10.0.0.7": 2, "10.0.0.7:5502": 3},
@@ -72,10 +74,10 @@ ACCEPTED: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize(("variables", "message"), REFUSED)
 def test_faults_are_named(variables: dict[str, Any], message: str) -> None:
-    faults = gateway_faults(variables, REPLICAS)
+    faults = gateway_faults(variables, REPLICAS, HOSTS)
     assert message in " ".join(faults)
 
 
 @pytest.mark.parametrize("variables", ACCEPTED)
 def test_what_works_is_accepted(variables: dict[str, Any]) -> None:
-    assert gateway_faults(variables, REPLICAS) == []
+    assert gateway_faults(variables, REPLICAS, HOSTS) == []

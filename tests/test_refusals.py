@@ -43,9 +43,10 @@ REFUSED: dict[str, dict[str, list[str]]] = {
     "Refuse values that are still placeholders": {
         "cluster_name=CHANGE_ME": ["cluster_name still has a placeholder"],
     },
-    "Refuse an internal subnet that cannot hold the replicas": {
+    "Refuse hosts that cannot have their addresses": {
         "cluster_internal_subnet=10.213.0.0/28": ["cluster_internal_subnet", "room for"],
-        "cluster_internal_subnet=somewhere": ["cluster_internal_subnet somewhere", "IPv4 network"],
+        "cluster_internal_subnet=somewhere": ["cluster_internal_subnet", "no IPv4 network"],
+        "cluster_host_number=9": ["cluster_host_number of", "room for hosts 1 to 7"],
     },
     "Refuse what they would not understand": {
         '{"gateway_replicas": []}': ["gateway_replicas is empty"],
@@ -108,14 +109,15 @@ def variables_of(argument: str) -> dict[str, Any]:
 
 
 def inventory(folder: Path, arguments: list[str]) -> Path:
-    """Write an inventory with a host for each of `arguments`, and the project's own settings."""
+    """Write an inventory with a cluster for each of `arguments`, and the project's own settings."""
     hosts = {
         f"host{number}": {"ansible_connection": "local"} | variables_of(argument)
         for number, argument in enumerate(arguments)
     }
     (folder / "group_vars").symlink_to(ROOT / "inventory/group_vars")
     file = folder / "hosts.yml"
-    file.write_text(json.dumps({"freegpt4": {"hosts": hosts}}))
+    each = {"cluster_hosts": ["{{ inventory_hostname }}"]}
+    file.write_text(json.dumps({"freegpt4": {"hosts": hosts, "vars": each}}))
     return file
 
 

@@ -25,8 +25,15 @@ def container(name: str, release: str = NEW, state: str = "running") -> dict[str
 
 
 def plan(*containers: dict[str, Any], replicas: int = 2, **options: Any) -> dict[str, Any]:
-    defaults: dict[str, Any] = {"most": 64, "release": NEW, "batch": "50%", "strategy": "surge"}
-    return rollout_plan(containers, replicas, **defaults | options)
+    defaults: dict[str, Any] = {
+        "first": 1,
+        "replicas": replicas,
+        "most": 64,
+        "release": NEW,
+        "batch": "50%",
+        "strategy": "surge",
+    }
+    return rollout_plan(containers, **defaults | options)
 
 
 @pytest.mark.parametrize(
@@ -106,6 +113,12 @@ def test_replicas_from_before_there_were_releases_are_replaced() -> None:
     assert plan(container("api1", ""), replicas=1)["batches"] == [[1]]
 
 
+def test_the_replicas_of_another_host_have_other_numbers() -> None:
+    found = plan(container("api101", OLD), container("api102", OLD), first=101)
+    assert found["batches"] == [[101], [102]]
+    assert found["helpers"] == [103]
+
+
 def test_surplus_and_kept() -> None:
     found = [
         container("api1"),
@@ -115,7 +128,7 @@ def test_surplus_and_kept() -> None:
         container("api1-0e30e300", NEW, "exited"),
         container("gateway", ""),
     ]
-    assert surplus(found, 2) == ["api10", "api3"]
+    assert surplus(found, ["api1", "api2"]) == ["api10", "api3"]
     assert kept(found, [NEW]) == ["api1-0e30e300"]
 
 
@@ -170,9 +183,18 @@ def test_canary(tried: tuple[int, int], others: tuple[int, int], fault: str) -> 
             "api3": {"requests": tried[0], "errors": tried[1]},
         }
     }
-    assert canary_fault(figures, "api3", 0.02).startswith(fault)
-    assert bool(canary_fault(figures, "api3", 0.02)) == bool(fault)
+    assert canary_fault([figures], "api3", 0.02).startswith(fault)
+    assert bool(canary_fault([figures], "api3", 0.02)) == bool(fault)
 
 
 def test_a_canary_that_was_not_asked() -> None:
-    assert canary_fault({"replicas": {}}, "api3", 0.0) == ""
+    assert canary_fault([{"replicas": {}}], "api3", 0.0) == ""
+
+
+def test_a_canary_is_judged_by_what_all_gateways_say() -> None:
+    well = {"requests": 50, "errors": 0}
+    ill = {"requests": 50, "errors": 10}
+    first = {"replicas": {"api1:5500": well, "api3:5500": well}}
+    second = {"replicas": {"api1:5500": well, "api3:5500": ill}}
+    assert canary_fault([first], "api3:5500", 0.02) == ""
+    assert "10 of 100 requests" in canary_fault([first, second], "api3:5500", 0.02)

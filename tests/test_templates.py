@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from roles.cluster.filter_plugins.members import replica_addresses
 from tests.lab.certificates import Authority
 from tests.lab.gateway import complete, render
 
@@ -35,6 +36,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "hosts_with_weights": {
         "gateway_replicas": ["api1", "10.0.0.7:5501"],
         "gateway_weights": {"10.0.0.7": 2},
+    },
+    "several_hosts": {
+        "groups": {"freegpt4": ["server1", "server2"]},
+        "hostvars": {"server1": {}, "server2": {"llm_api_replicas": 3, "cluster_host_number": 7}},
+        "gateway_weights": {"server2": 3},
     },
     "sticky_cookie": {"gateway_balancing": "sticky", "gateway_sticky_key": "cookie:session"},
     "sticky_header": {
@@ -103,7 +109,9 @@ def rendered(tmp_path: Path, authority: Authority, variant: str, certificates: s
 def nginx_test(image: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Let the nginx of `image` test the configuration in `folder`, with no network at all."""
     folder.chmod(0o755)
-    hosts = [f"--add-host=api{slot}:192.0.2.{slot}" for slot in range(1, 65)]
+    hosts = [
+        f"--add-host={name}:{at}" for name, at in replica_addresses("10.213.0.0/21", 64).items()
+    ]
     return subprocess.run(
         [
             *(
@@ -180,6 +188,17 @@ def test_weights_are_those_of_replicas_and_hosts(tmp_path: Path) -> None:
         ("10.0.0.7:5502", "10"),
         ("10.0.0.8:5500", "4"),
     ]
+
+
+def test_the_replicas_of_all_hosts_share_the_requests(tmp_path: Path) -> None:
+    render(tmp_path, VARIANTS["several_hosts"])
+    upstream = re.findall(r"server (\S+) ", (tmp_path / "upstream.conf").read_text())
+    assert upstream[:5] == [f"api{slot}:5500" for slot in (1, 2, 601, 602, 603)]
+    weights = re.findall(
+        r"server (\S+) [^;]*weight=(\d+);", (tmp_path / "upstream.conf").read_text()
+    )
+    assert weights == [("api601:5500", "3"), ("api602:5500", "3"), ("api603:5500", "3")]
+    assert "server 10.213.7.2:8081 " in (tmp_path / "gateways.conf").read_text()
 
 
 def test_every_template_is_installed_and_included(tmp_path: Path, authority: Authority) -> None:

@@ -125,7 +125,8 @@ class Cluster:
     def _replica(upstream_address: str) -> str:
         """Return the name of the replica that nginx tried last."""
         last = upstream_address.rsplit(", ", maxsplit=1)[-1]
-        return f"api{int(last.removesuffix(':5500').rpartition('.')[2]) - 10}"
+        host, place = last.removesuffix(":5500").split(".")[2:]
+        return f"api{(int(host) - 1) * 100 + int(place) - 10}"
 
     def wait_for_replica(self, name: str, seconds: float = 60) -> None:
         """Return as soon as the gateway sends requests to the replica `name`."""

@@ -15,6 +15,8 @@ from testbed.background import Background
 PATIENCE = 8.0
 PAUSE = 0.05
 
+CHAT = b'{"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2, "stream": %s}'
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -114,7 +116,7 @@ async def ask(address: str, *, stream: bool = False, patience: float = PATIENCE)
 
 
 def _request(address: str, stream: bool, request_id: str) -> bytes:
-    body = b'{"stream": true}' if stream else b'{"stream": false}'
+    body = CHAT % (b"true" if stream else b"false")
     return (
         b"POST /v1/chat/completions HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n"
         b"X-Request-ID: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"

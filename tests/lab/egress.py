@@ -72,7 +72,7 @@ class Answer:
 
 def render(folder: Path, variables: Mapping[str, Any]) -> None:
     """Render the role's configuration into `folder`."""
-    networks = {"cluster_internal_subnet": INTERNAL, "__egress_networks": [INTERNAL]}
+    networks = {"cluster_host_subnet": INTERNAL, "__egress_networks": [INTERNAL]}
     render_role("egress", folder, {**networks, **variables})
 
 

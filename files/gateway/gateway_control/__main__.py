@@ -12,7 +12,7 @@ from pathlib import Path
 from gateway_control.configuration import Configuration
 from gateway_control.figures import figures
 from gateway_control.nginx import ConfigurationError
-from gateway_control.steering import Steering
+from gateway_control.steering import Rollout
 from gateway_control.watch import watch
 
 SOURCE = Path("/etc/gateway/live")
@@ -34,8 +34,9 @@ def main() -> int:
             case "watch":
                 watch(configuration)
             case "steer":
-                steering = Steering(tuple(arguments.admit), tuple(arguments.drain))
-                print("changed" if configuration.steer(steering) else "unchanged")
+                rollout = Rollout(tuple(arguments.admit), tuple(arguments.drain))
+                changed = configuration.steer(arguments.host, rollout)
+                print("changed" if changed else "unchanged")
             case "figures":
                 print(json.dumps(figures(time.time() - arguments.seconds)))
     except ConfigurationError as error:
@@ -52,8 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("reload", help="install, and return once the running nginx serves it")
     commands.add_parser("watch", help="look after replicas and certificates until the end")
     steer = commands.add_parser(
-        "steer", help="say which replicas a rollout adds and drains; without any, it is over"
+        "steer", help="say which replicas a host's rollout adds and drains; none when it is over"
     )
+    steer.add_argument("--host", default="", help="whose rollout it is")
     for option, purpose in (("--admit", "that get requests"), ("--drain", "that get nothing new")):
         steer.add_argument(option, nargs="*", default=[], metavar="HOST:PORT", help=purpose)
     command = commands.add_parser("figures", help="what each replica answered, as JSON")

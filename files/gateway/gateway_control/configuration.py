@@ -15,7 +15,7 @@ from typing import Any
 
 from gateway_control import certificates, hosts, nginx
 from gateway_control.nginx import ConfigurationError
-from gateway_control.steering import Steering
+from gateway_control.steering import Rollout, Steering
 
 Versions = dict[str, tuple[str, ...]]
 
@@ -82,7 +82,7 @@ class Configuration:
 
     @property
     def steering(self) -> Steering:
-        """What a rollout wants."""
+        """What the rollouts want."""
         return Steering.read(self._steering)
 
     @property
@@ -118,7 +118,7 @@ class Configuration:
         """Copy the role's folder, keep what is marked, and let nginx test the result.
 
         Args:
-            steering: what a rollout wants, if that is new.
+            steering: what the rollouts want, if that is new.
 
         Raises:
             ConfigurationError: nginx refuses it. The one before stays.
@@ -172,8 +172,8 @@ class Configuration:
         with self._lock():
             _mark(self._target, {*down, *self.steering.drained})
 
-    def steer(self, steering: Steering) -> bool:
-        """Do what a rollout wants, and return whether that is anything new.
+    def steer(self, host: str, rollout: Rollout) -> bool:
+        """Do what the rollout of `host` wants, and return whether that is anything new.
 
         When it returns, no replica that is drained gets anything new.
 
@@ -181,6 +181,7 @@ class Configuration:
             ConfigurationError: nginx refuses it. What was wanted before holds.
         """
         before = self.steering
+        steering = before.having(host, rollout)
         if steering == before:
             return False
         self.install(steering)

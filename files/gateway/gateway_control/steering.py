@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which replicas a rollout adds to those of the role, and which it has take nothing new.
+"""Which replicas the rollouts add to those of the role, and which they have take nothing new.
 
 It is forgotten when the gateway starts anew. A rollout that goes on says it again.
 """
@@ -7,13 +7,14 @@ It is forgotten when the gateway starts anew. A rollout that goes on says it aga
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Steering:
-    """What a rollout wants of the gateway, as a whole: the last word counts.
+class Rollout:
+    """What the rollout of a host wants of the gateway, as a whole: its last word counts.
 
     Attributes:
         admitted: replicas that get requests although the role does not name them, as `host:port`.
@@ -23,18 +24,49 @@ class Steering:
     admitted: tuple[str, ...] = ()
     drained: tuple[str, ...] = ()
 
+
+@dataclass(frozen=True)
+class Steering:
+    """What all rollouts want of the gateway.
+
+    Attributes:
+        rollouts: that of each host that wants anything, by its name.
+    """
+
+    rollouts: Mapping[str, Rollout] = field(default_factory=dict)
+
+    @property
+    def admitted(self) -> tuple[str, ...]:
+        """The replicas that get requests besides those of the role."""
+        return tuple(server for of in self.rollouts.values() for server in of.admitted)
+
+    @property
+    def drained(self) -> tuple[str, ...]:
+        """The replicas that get nothing new."""
+        return tuple(server for of in self.rollouts.values() for server in of.drained)
+
+    def having(self, host: str, rollout: Rollout) -> Steering:
+        """Return the same, but that `host` wants `rollout` now."""
+        others = {name: of for name, of in self.rollouts.items() if name != host}
+        return Steering(others if rollout == Rollout() else {**others, host: rollout})
+
     @classmethod
     def read(cls, path: Path) -> Steering:
         """Read what was written to `path`; without such a file nothing is wanted."""
         if not path.exists():
             return cls()
         recorded = json.loads(path.read_text())
-        return cls(tuple(recorded["admitted"]), tuple(recorded["drained"]))
+        return cls(
+            {
+                host: Rollout(tuple(of["admitted"]), tuple(of["drained"]))
+                for host, of in recorded.items()
+            }
+        )
 
     def write(self, path: Path) -> None:
         """Write it to `path`, at once or not at all."""
         new = path.with_suffix(".new")
-        new.write_text(json.dumps(asdict(self)))
+        new.write_text(json.dumps({host: asdict(of) for host, of in self.rollouts.items()}))
         new.replace(path)
 
     def servers(self) -> str:

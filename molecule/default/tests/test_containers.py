@@ -9,11 +9,11 @@ from testbed.cluster import Cluster
 
 # The networks of each container, and its address there. On `external` the engine chooses.
 ADDRESSES: dict[str, dict[str, str | None]] = {
-    "gateway": {"external": None, "internal": "10.213.0.2"},
-    "model": {"internal": "10.213.0.3"},
-    "egress": {"external": None, "internal": "10.213.0.4"},
-    "api1": {"internal": "10.213.0.11"},
-    "api2": {"internal": "10.213.0.12"},
+    "gateway": {"external": None, "internal": "10.213.1.2"},
+    "model": {"internal": "10.213.1.3"},
+    "egress": {"external": None, "internal": "10.213.1.4"},
+    "api1": {"internal": "10.213.1.11"},
+    "api2": {"internal": "10.213.1.12"},
 }
 
 # What a container may write to on the host.
@@ -116,7 +116,7 @@ def test_images_are_tagged_by_content(cluster: Cluster, name: str) -> None:
 def test_networks(cluster: Cluster) -> None:
     internal = cluster.network("internal")
     assert internal["Internal"] is True
-    assert [config["Subnet"] for config in internal["IPAM"]["Config"]] == ["10.213.0.0/24"]
+    assert [config["Subnet"] for config in internal["IPAM"]["Config"]] == ["10.213.0.0/21"]
     external = cluster.network("external")
     assert external["Internal"] is False
     for network in (internal, external):

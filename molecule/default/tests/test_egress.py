@@ -88,7 +88,7 @@ def test_a_neighbour_is_reached_by_an_exception(cluster: Cluster, deployed: Neig
         "127.0.0.1:443",
         "169.254.169.254:443",
         "[::ffff:169.254.169.254]:443",
-        "10.213.0.3:443",
+        "10.213.1.3:443",
         "model:443",
         "api2:443",
         "gateway:443",
@@ -113,7 +113,7 @@ def test_an_unknown_name_fails_at_once(cluster: Cluster) -> None:
 
 
 def test_the_gateway_may_not_use_it(cluster: Cluster) -> None:
-    status, _ = ask(cluster, "gateway", "10.213.0.4", f"{provider.ADDRESS}:443")
+    status, _ = ask(cluster, "gateway", "10.213.1.4", f"{provider.ADDRESS}:443")
     assert status == 403
 
 

@@ -11,10 +11,10 @@ from testbed.cluster import Cluster
 from testbed.outside import LISTENING_PORT, Neighbour
 from testbed.waiting import wait_until
 
-BRIDGE = "10.213.0.1"
-GATEWAY = "10.213.0.2"
-MODEL = "10.213.0.3"
-REPLICA = "10.213.0.11"
+BRIDGE = "10.213.1.1"
+GATEWAY = "10.213.1.2"
+MODEL = "10.213.1.3"
+REPLICA = "10.213.1.11"
 
 each_inner_container = pytest.mark.parametrize("name", ["api1", "api2", "model"])
 
@@ -72,7 +72,7 @@ def test_no_route_through_the_host(
 ) -> None:
     # It does listen: a replica reaches it.
     assert cluster.probe("api2").reaches(address, port)
-    outside.route("10.213.0.0/24", cluster.address)
+    outside.route("10.213.0.0/21", cluster.address)
     assert not outside.probe.reaches(address, port)
 
 

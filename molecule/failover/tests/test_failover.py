@@ -119,7 +119,7 @@ def test_disconnected(cluster: Cluster, report: Any) -> None:
         try:
             out = wait_until_out(cluster, "api3")
         finally:
-            cluster.docker("network", "connect", "--ip", "10.213.0.13", "internal", "api3")
+            cluster.docker("network", "connect", "--ip", "10.213.1.13", "internal", "api3")
         wait_for_health(cluster, {"api3": True}, 30)
     report(clients.report("network gone"))
     assert_lost_only_what_was_in_it(clients, out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 # What the engine says of a container: Names (each with a slash before it), State and Labels.
@@ -32,6 +32,7 @@ def batch_size(batch: str | int, replicas: int, strategy: str = "surge") -> int:
 
 def rollout_plan(
     containers: Sequence[Container],
+    first: int,
     replicas: int,
     most: int,
     release: str,
@@ -39,10 +40,11 @@ def rollout_plan(
     batch: str | int,
     strategy: str,
 ) -> dict[str, Any]:
-    """Return what has to be done so that api1 to apiN all are of `release`.
+    """Return what has to be done so that all replicas of a host are of `release`.
 
     Args:
-        containers: those of the cluster, running or not.
+        containers: those of the cluster on the host, running or not.
+        first: number of its first replica.
         replicas: how many there are to be.
         most: how many there can be, helpers among them.
         release: what they are to be.
@@ -59,12 +61,12 @@ def rollout_plan(
         `gateway`: whether there is one to be told.
     """
     running = {name: of for name, of, state in _replicas(containers) if state == "running"}
-    wanted = range(1, replicas + 1)
+    wanted = range(first, first + replicas)
     outdated = [n for n in wanted if running.get(f"api{n}", release) != release]
     size = batch_size(batch, replicas, strategy)
     helpers: list[int] = []
     if strategy == "surge":
-        free = _free(containers, range(replicas + 1, most + 1), release)
+        free = _free(containers, range(first + replicas, first + most), release)
         helpers = free[: min(size, len(outdated))]
     # Without a helper the first replica proves the release for all others.
     proof = 0 if helpers else 1
@@ -79,10 +81,9 @@ def rollout_plan(
     }
 
 
-def surplus(containers: Sequence[Container], replicas: int) -> list[str]:
-    """Return the names of the replicas above `replicas`, running or not."""
-    names = (name for name, _, _ in _replicas(containers))
-    return sorted(name for name in names if int(name.removeprefix("api")) > replicas)
+def surplus(containers: Sequence[Container], wanted: Collection[str]) -> list[str]:
+    """Return the names of the replicas that are not among those `wanted`, running or not."""
+    return sorted(name for name, _, _ in _replicas(containers) if name not in wanted)
 
 
 def kept(containers: Sequence[Container], releases: Sequence[str]) -> list[str]:
@@ -140,23 +141,30 @@ def forgotten(
     return sorted(set(recorded) - {release, *kept_ones})
 
 
-def canary_fault(figures: Mapping[str, Any], canary: str, tolerance: float) -> str:
+def canary_fault(figures: Iterable[Mapping[str, Any]], canary: str, tolerance: float) -> str:
     """Return what speaks against the release of the replica `canary`: nothing if it does well.
 
     Args:
-        figures: `replicas` by name, each with its number of `requests` and of `errors` among them.
+        figures: what each gateway says: `replicas` by name, each with its number of `requests` and
+            of `errors` among them.
         canary: name of the replica that is tried.
         tolerance: by how much its share of errors may exceed that of all others together.
     """
-    tried = figures["replicas"].get(canary, {"requests": 0, "errors": 0})
-    others = [of for name, of in figures["replicas"].items() if name != canary]
-    usual = _share(sum(of["errors"] for of in others), sum(of["requests"] for of in others))
-    if _share(tried["errors"], tried["requests"]) <= usual + tolerance:
+    told = [pair for of in figures for pair in of["replicas"].items()]
+    errors, requests = _sums(of for name, of in told if name == canary)
+    usual = _share(*_sums(of for name, of in told if name != canary))
+    if _share(errors, requests) <= usual + tolerance:
         return ""
     return (
-        f"{canary} answered {tried['errors']} of {tried['requests']} requests with an error,"
+        f"{canary} answered {errors} of {requests} requests with an error,"
         f" the others {usual:.0%} of theirs."
     )
+
+
+def _sums(figures: Iterable[Mapping[str, Any]]) -> tuple[int, int]:
+    """Return how many errors there were, and how many requests."""
+    counts = [(of["errors"], of["requests"]) for of in figures]
+    return sum(errors for errors, _ in counts), sum(requests for _, requests in counts)
 
 
 def _share(part: int, whole: int) -> float:

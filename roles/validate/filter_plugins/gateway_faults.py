@@ -85,12 +85,15 @@ NUMBERS = {
 }
 
 
-def gateway_faults(variables: Mapping[str, Any], replicas: Collection[str]) -> list[str]:
+def gateway_faults(
+    variables: Mapping[str, Any], replicas: Collection[str], hosts: Collection[str]
+) -> list[str]:
     """Return a sentence for each fault of `variables`.
 
     Args:
         variables: those that somebody set. Their types have been checked.
         replicas: the names of the replicas where `gateway_replicas` is not set.
+        hosts: the names of the cluster's hosts.
     """
     return [
         *_faults_of_texts(variables),
@@ -98,7 +101,7 @@ def gateway_faults(variables: Mapping[str, Any], replicas: Collection[str]) -> l
         *_faults_of_numbers(variables),
         *_faults_of_headers(variables),
         *_faults_of_expressions(variables),
-        *_faults_of_replicas(variables, variables.get("gateway_replicas", replicas)),
+        *_faults_of_replicas(variables, variables.get("gateway_replicas", replicas), hosts),
         *_faults_of_combinations(variables),
     ]
 
@@ -156,7 +159,9 @@ def _faults_of_expressions(variables: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name} has {str(value)!r}, which is no regular expression: {error}."
 
 
-def _faults_of_replicas(variables: Mapping[str, Any], replicas: Collection[str]) -> Iterator[str]:
+def _faults_of_replicas(
+    variables: Mapping[str, Any], replicas: Collection[str], hosts: Collection[str]
+) -> Iterator[str]:
     if not replicas:
         yield "gateway_replicas is empty: the gateway needs a replica to send requests to."
     twice = sorted({name for name in replicas if list(replicas).count(name) > 1})
@@ -167,8 +172,8 @@ def _faults_of_replicas(variables: Mapping[str, Any], replicas: Collection[str])
     listed = ", ".join(replicas)
     for unknown in sorted(set(backups) - set(replicas)):
         yield f"gateway_backups names {unknown}, which is none of the replicas: {listed}."
-    hosts = {name.partition(":")[0] for name in replicas}
-    for unknown in sorted(set(weights) - set(replicas) - hosts):
+    others = {name.partition(":")[0] for name in replicas}
+    for unknown in sorted(set(weights) - set(replicas) - set(hosts) - others):
         yield (
             f"gateway_weights names {unknown}, which is none of the replicas, nor a host of one:"
             f" {listed}."
