@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -149,6 +150,18 @@ def test_a_rollout_holds_through_a_new_configuration(rollout: Configuration) -> 
     rollout.steer("server1", Rollout(admitted=("api3:5500",)))
     rollout.install()
     assert rollout.servers == ("api1:5500", "api2:5500", "api3:5500")
+
+
+def test_no_two_configurations_call_their_requests_alike(
+    rollout: Configuration, tmp_path: Path
+) -> None:
+    names = set()
+    for _ in range(3):
+        rollout.install()
+        text = (tmp_path / "gateway/request_id.conf").read_text()
+        [name] = set(re.findall(r"([0-9a-f]{8})-\$connection-\$connection_requests;", text))
+        names.add(name)
+    assert len(names) == 3
 
 
 def test_the_end_of_a_rollout_leaves_nothing(rollout: Configuration, tmp_path: Path) -> None:

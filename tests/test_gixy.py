@@ -14,7 +14,6 @@ from tests.test_templates import CASES, rendered
 # What each is not asked, and why. Both call themselves gixy, so each has its own environment.
 WAIVERS: dict[str, dict[str, str]] = {
     "gixy-ng": {
-        "hsts_header": "it looks for it beside the names, and each location sends it",
         "ssl_ecdh_curve": "the question mark is there so that older versions do without the group",
     },
     "gixy-next": {

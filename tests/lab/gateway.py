@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 from cryptography import x509
 from gateway_control.certificates import choose
-from gateway_control.configuration import admit, serve
+from gateway_control.configuration import admit, identify, serve
 from gateway_control.hosts import secure
 from gateway_control.steering import Steering
 
@@ -37,6 +37,7 @@ def complete(folder: Path, store: Path) -> None:
     chosen = choose(store, fallback=folder)
     serve(chosen, secure(chosen), folder)
     admit(Steering(), folder)
+    identify(folder)
 
 
 class At(httpx.HTTPTransport):

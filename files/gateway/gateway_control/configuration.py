@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import re
 import sys
 from collections.abc import Collection, Iterator, Sequence
@@ -24,6 +25,9 @@ _SERVER = re.compile(r"^(\s*server\s+(\S+)[^;]*?)( down)?;", re.MULTILINE)
 # Where the servers of the upstreams are: those of the role, and those that a rollout adds.
 UPSTREAM = "upstream.conf"
 ADMITTED = "admitted.conf"
+
+# What nginx counts for as long as it runs, over reloads and for all workers.
+_COUNTED = "$connection-$connection_requests"
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,7 @@ class Configuration:
             for path in self._source.iterdir():
                 (folder / path.name).write_bytes(path.read_bytes())
             admit(steering, folder)
+            identify(folder)
             _mark(folder, down.union(steering.drained))
             present = self.certificates
             chosen = certificates.choose(self._certificates, self._target / "certificates")
@@ -230,6 +235,15 @@ def serve(
 def admit(steering: Steering, folder: Path) -> None:
     """Add the replicas that a rollout adds to the configuration in `folder`."""
     (folder / ADMITTED).write_text(steering.servers())
+
+
+def identify(folder: Path) -> None:
+    """Add to the configuration in `folder` how requests without a sane id are called.
+
+    No other configuration calls them so: nginx counts anew when it starts anew.
+    """
+    name = f"{os.urandom(4).hex()}-{_COUNTED}"
+    (folder / "request_id.conf").write_text(f'default {name};\n"" {name};\n')
 
 
 def _empty(folder: Path) -> None:
