@@ -190,4 +190,5 @@ def test_a_host_that_goes_is_left_out_and_comes_back(
         mine = {f"api{100 * (1 - lost) + place}" for place in (1, 2)}
         assert set(stays.get_models(6)) == mine
         gone.turn_on()
-    wait_until(lambda: all(c.get_models(6) == TURN for c in clusters), "all are back", 120)
+    wait_until(lambda: all(c.serves() for c in clusters), "its gateway answers", 120)
+    wait_until(lambda: all(c.get_models(6) == TURN for c in clusters), "all are asked again", 60)
