@@ -192,3 +192,20 @@ def test_a_host_that_goes_is_left_out_and_comes_back(
         gone.turn_on()
     wait_until(lambda: all(c.serves() for c in clusters), "its gateway answers", 120)
     wait_until(lambda: all(c.get_models(6) == TURN for c in clusters), "all are asked again", 60)
+
+
+def test_one_host_that_is_left_keeps_the_state(clusters: list[Cluster], report: Any) -> None:
+    first, _ = clusters
+    token = create_token(first, "api1", "for-later")
+    refused = run_playbook("site.yml")
+    assert refused.failed
+    assert refused.changed == 0
+    assert "Set cluster_postgres to true" in refused.output
+    start = time.monotonic()
+    with Traffic(first.url, gets=2, chats=1, pause=0.4) as traffic:
+        shrunk = run_playbook("site.yml", "--extra-vars", "cluster_postgres=true")
+    assert not shrunk.failed, shrunk.output
+    report(f"one host again: {time.monotonic() - start:.0f} s, {dict(traffic.succeeded)} answered")
+    assert traffic.failures == []
+    assert first.get_models(4, token) == {"api1": 2, "api2": 2}
+    assert not first.host.file("/etc/wireguard/freegpt4.conf").exists
