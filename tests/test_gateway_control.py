@@ -180,6 +180,12 @@ def test_each_host_has_a_rollout_of_its_own(rollout: Configuration) -> None:
     assert rollout.servers == ("api1:5500",)
 
 
+def test_what_one_host_wanted_is_over_when_there_are_several(rollout: Configuration) -> None:
+    rollout.steer("", Rollout(drained=("api1:5500",)))
+    rollout.steer("server2", Rollout(drained=("api2:5500",)))
+    assert rollout.servers == ("api1:5500",)
+
+
 def test_what_nginx_refuses_is_not_wanted_any_more(
     rollout: Configuration, monkeypatch: pytest.MonkeyPatch
 ) -> None:

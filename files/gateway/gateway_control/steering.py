@@ -46,8 +46,11 @@ class Steering:
         return tuple(server for of in self.rollouts.values() for server in of.drained)
 
     def having(self, host: str, rollout: Rollout) -> Steering:
-        """Return the same, but that `host` wants `rollout` now."""
-        others = {name: of for name, of in self.rollouts.items() if name != host}
+        """Return the same, but that `host` wants `rollout` now.
+
+        What was wanted without a name is of the time when there was one host, and over.
+        """
+        others = {name: of for name, of in self.rollouts.items() if name not in ("", host)}
         return Steering(others if rollout == Rollout() else {**others, host: rollout})
 
     @classmethod
