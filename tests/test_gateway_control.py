@@ -146,6 +146,13 @@ def test_a_rollout_adds_replicas_and_drains_others(rollout: Configuration, tmp_p
     )
 
 
+def test_a_rollout_may_add_several(rollout: Configuration) -> None:
+    rollout.steer("server1", Rollout(admitted=("api3:5500", "api4:5500")))
+    assert rollout.servers == ("api1:5500", "api2:5500", "api3:5500", "api4:5500")
+    rollout.mark({"api3:5500"})
+    assert rollout.down == {"api3:5500"}
+
+
 def test_a_rollout_holds_through_a_new_configuration(rollout: Configuration) -> None:
     rollout.steer("server1", Rollout(admitted=("api3:5500",)))
     rollout.install()

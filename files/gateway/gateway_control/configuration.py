@@ -20,7 +20,7 @@ from gateway_control.steering import Rollout, Steering
 
 Versions = dict[str, tuple[str, ...]]
 
-_SERVER = re.compile(r"^(\s*server\s+(\S+)[^;]*?)( down)?;", re.MULTILINE)
+_SERVER = re.compile(r"^(\s*server\s+([^\s;]+)[^;]*?)( down)?;", re.MULTILINE)
 
 # Where the servers of the upstreams are: those of the role, and those that a rollout adds.
 UPSTREAM = "upstream.conf"
