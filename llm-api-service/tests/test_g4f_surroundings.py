@@ -23,7 +23,7 @@ from test_pool import change, service_of
 
 from llm_api.config import ProviderConfig
 from llm_api.providers import g4f
-from llm_api.providers.g4f import containment
+from llm_api.providers.g4f.connections import Kept, connections
 
 __all__ = ["fake", "real"]
 
@@ -175,7 +175,7 @@ def test_a_class_that_looks_for_cookies_itself_finds_these_and_no_others(
     assert get_cookies("one.example", raise_requirements_error=False) == {}
 
 
-def test_the_connector_lives_as_long_as_any_class(make_client: MakeClient, real: type[Any]) -> None:
+def test_connections_live_as_long_as_any_class(make_client: MakeClient, real: type[Any]) -> None:
     del real
     client = make_client(FREE, replace(FREE, name="Other"))
     change(client, providers=[FREE])
@@ -184,17 +184,25 @@ def test_the_connector_lives_as_long_as_any_class(make_client: MakeClient, real:
     assert chat(client).status_code == 200
 
     async def connector() -> Any:
-        from g4f.requests.aiohttp import _loop_connectors  # noqa: PLC0415
-
-        return _loop_connectors.get(asyncio.get_running_loop())
+        return connections()()
 
     mine = on_loop(client, connector())
-    assert isinstance(mine, containment.OwnConnector)
+    assert isinstance(mine, Kept)
     assert (mine.users, mine.limit, mine.limit_per_host) == (1, 0, 0)
     change(client, providers=[provider("last", FakeUpstream(port=1))])
     until(lambda: len(service._pool._links) == 1)
     assert mine.closed
     assert on_loop(client, connector()) is None
+
+
+def test_the_next_request_finds_a_connection(
+    make_client: MakeClient, real: type[Any], proxies: list[FakeProxy]
+) -> None:
+    real.base_url = "http://far.invalid/v1"
+    client = make_client(FREE, egress_proxy=proxies[0].url)
+    for stream in (False, True, False):
+        assert chat(client, stream=stream).text
+    assert proxies[0].asked == ["far.invalid:80"]
 
 
 def test_each_call_has_a_deadline(make_client: MakeClient, fake: type[FakeClass]) -> None:

@@ -20,6 +20,7 @@ from llm_api.operations import Operation, Request
 from llm_api.providers import sse
 from llm_api.providers.base import Answer, ProviderError, RefusedError, Way
 from llm_api.providers.g4f import containment, images
+from llm_api.providers.g4f.connections import connections
 from llm_api.providers.g4f.writer import Writer
 from llm_api.sink import Sink
 
@@ -151,17 +152,20 @@ class G4FProvider:
         return Way(url, URL(self._proxy) if self._proxy else None) if url else None
 
     async def start(self) -> None:
-        """Give g4f a connector without its limits, and one address for all its proxies."""
-        containment.use_own_connector()
+        """Listen for what goes through proxies in turn, or else let connections be kept."""
         if self._forwarder:
+            # For each request the next of them, so each needs a connection of its own.
             await self._forwarder.start()
             self._proxy = self._forwarder.url
+        else:
+            connections().join(self._proxy)
 
     async def close(self) -> None:
         """Give back what `start` took."""
         if self._forwarder:
             await self._forwarder.close()
-        await containment.leave_own_connector()
+        else:
+            await connections().leave(self._proxy)
 
     @asynccontextmanager
     async def open(self, request: Request, model: str) -> AsyncIterator[Answer]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import os
 import tempfile
@@ -13,7 +12,8 @@ from urllib.parse import urlsplit
 
 from yarl import URL
 
-from llm_api.providers.connector import Connector
+from llm_api.providers.g4f import events
+from llm_api.providers.g4f.connections import connections
 
 # What g4f would fetch, without a timeout, from its home.
 LIVE_PROVIDERS = {
@@ -41,6 +41,7 @@ def load_class(name: str) -> Any:
         raise UnknownClassError(f"g4f has no usable provider {name}: {error!r}") from error
     if not hasattr(provider, "create_async_generator"):
         raise UnknownClassError(f"g4f has no provider {name} that can chat")
+    events.give_to(provider)
     return provider
 
 
@@ -49,6 +50,8 @@ def _quieten() -> None:
     home = Path(tempfile.gettempdir()) / "g4f"
     os.environ.setdefault("G4F_CONFIG_DIR", str(home / "config"))
     os.environ.setdefault("G4F_CACHE_DIR", str(home / "cache"))
+    # Before the classes, which take over what is there as they are imported.
+    connections()
     from g4f import debug  # noqa: PLC0415 (not before its home is set)
     from g4f.client.factory import AbstractClientFactory  # noqa: PLC0415 (the same)
     from g4f.providers.response import JsonResponse  # noqa: PLC0415 (the same)
@@ -147,37 +150,3 @@ def honoured_parameters(provider: Any) -> frozenset[str]:
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
     return frozenset(names)
-
-
-class OwnConnector(Connector):
-    """A connector without limits in place of g4f's, which allows 20 connections to a host.
-
-    All its classes share it; it is closed with the last of them.
-    """
-
-    def __init__(self) -> None:
-        """Start with no user."""
-        super().__init__()
-        self.users = 0
-
-
-def use_own_connector() -> None:
-    """Let g4f's classes on the running loop use our connector; once for each that starts."""
-    from g4f.requests import aiohttp as shared  # noqa: PLC0415 (not before its home is set)
-
-    loop = asyncio.get_running_loop()
-    connector = shared._loop_connectors.get(loop)
-    if not isinstance(connector, OwnConnector):
-        connector = shared._loop_connectors[loop] = OwnConnector()
-    connector.users += 1
-
-
-async def leave_own_connector() -> None:
-    """Do without it; once for each that ends."""
-    from g4f.requests import aiohttp as shared  # noqa: PLC0415 (not before its home is set)
-
-    connector = shared._loop_connectors[asyncio.get_running_loop()]
-    connector.users -= 1
-    if not connector.users:
-        del shared._loop_connectors[asyncio.get_running_loop()]
-        await connector.close()
