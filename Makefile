@@ -75,7 +75,7 @@ down: tools ## Remove the cluster; ARGS='-e teardown_data=true' removes its data
 ##@ Working on it
 
 .PHONY: test
-test: lint service-tools checkers engine ## Everything: lint, unit tests, template tests, and clusters on test hosts
+test: lint service-tools checkers engine ## Lint, unit tests, template tests, and clusters on test hosts
 	@tests/all.sh
 
 .PHONY: lint
@@ -94,6 +94,10 @@ templates: dev-tools checkers engine ## Tests of the roles' interfaces, template
 .PHONY: molecule
 molecule: dev-tools engine ## Deploy to test hosts and prove the result
 	@tests/molecule.sh
+
+.PHONY: certificates
+certificates: dev-tools engine ## Prove on a test host how certificates are got from a real ACME server, and renewed (ten minutes)
+	@tests/molecule.sh tls
 
 .PHONY: operations
 operations: dev-tools engine ## Prove on test hosts how releases and hosts come and go, and what brings a whole host back
