@@ -75,8 +75,9 @@ down: tools ## Remove the cluster; ARGS='-e teardown_data=true' removes its data
 ##@ Working on it
 
 .PHONY: test
-test: lint service-tools checkers engine ## Lint, unit tests, template tests, and clusters on test hosts
-	@tests/all.sh
+test: dev-tools service-tools checkers engine ## Lint, unit tests, template tests, and a whole cluster on a test host
+	@tests/rows.sh "make lint" -- "make images-for-tests"
+	@tests/rows.sh "tests/molecule.sh default" -- "make unit" "make templates"
 
 .PHONY: lint
 lint: dev-tools service-tools ## Lint every file
@@ -92,12 +93,9 @@ templates: dev-tools checkers engine ## Tests of the roles' interfaces, template
 	@pytest tests $(PARALLEL)
 
 .PHONY: molecule
-molecule: dev-tools engine ## Deploy to test hosts and prove the result
-	@tests/molecule.sh
-
-.PHONY: certificates
-certificates: dev-tools engine ## Prove on a test host how certificates are got from a real ACME server, and renewed (ten minutes)
-	@tests/molecule.sh tls
+molecule: dev-tools engine ## Prove on other test hosts what the engine, the gateway and the certificates do when things go wrong
+	@ansible-playbook tests/images.yml
+	@tests/rows.sh "tests/molecule.sh tls" -- "tests/molecule.sh engine refusals" "tests/molecule.sh failover"
 
 .PHONY: operations
 operations: dev-tools engine ## Prove on test hosts how releases and hosts come and go, and what brings a whole host back
@@ -130,6 +128,12 @@ lock: dev-tools ## Resolve the dependencies anew into the lock files
 .PHONY: clean
 clean: ## Remove what the tests and the tool chain left in this folder
 	@rm -rf .ansible .cache .venv .mypy_cache .pytest_cache .ruff_cache $(SERVICES:=/.venv)
+
+# Before those who run beside each other would make the same.
+.PHONY: images-for-tests
+images-for-tests: dev-tools engine
+	@ansible-playbook tests/images.yml
+	@ansible-playbook molecule/shared/images.yml
 
 .PHONY: tools
 tools:

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs every molecule scenario, or those that are named: all of it, or the steps that ACTIONS names.
+# Runs molecule scenarios: all of each, or the steps that ACTIONS names.
+#   tests/molecule.sh SCENARIO…
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -7,17 +8,8 @@ cd "$(dirname "$0")/.."
 unset PYTHONDONTWRITEBYTECODE
 export ANSIBLE_CALLBACK_PLUGINS=$PWD/molecule/shared/callback_plugins
 
-scenarios=("$@")
-if [ ${#scenarios[@]} -eq 0 ]; then
-    # They have verbs of their own, `make certificates` and `make operations`: with them, all would take too long.
-    apart=" hosts recovery rollout tls "
-    for file in molecule/*/molecule.yml; do
-        name=$(basename "$(dirname "$file")")
-        [[ "$apart" == *" $name "* ]] || scenarios+=("$name")
-    done
-fi
 read -ra actions <<<"${ACTIONS:-test}"
-for scenario in "${scenarios[@]}"; do
+for scenario in "$@"; do
     for action in "${actions[@]}"; do
         echo "molecule: $scenario, $action"
         molecule --base-config .config/molecule/config.yml "$action" --scenario-name "$scenario"
