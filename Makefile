@@ -76,8 +76,8 @@ down: tools ## Remove the cluster; ARGS='-e teardown_data=true' removes its data
 
 .PHONY: test
 test: dev-tools service-tools checkers engine ## Lint, unit tests, template tests, and a whole cluster on a test host
-	@tests/rows.sh "make lint" -- "make images-for-tests"
-	@tests/rows.sh "tests/molecule.sh default" -- "make unit" "make templates"
+	@tests/rows.sh "make lint" -- "ansible-playbook tests/images.yml"
+	@tests/rows.sh "tests/molecule.sh default" -- "ansible-playbook molecule/shared/clients.yml" "make unit" "make templates"
 
 .PHONY: lint
 lint: dev-tools service-tools ## Lint every file
@@ -128,12 +128,6 @@ lock: dev-tools ## Resolve the dependencies anew into the lock files
 .PHONY: clean
 clean: ## Remove what the tests and the tool chain left in this folder
 	@rm -rf .ansible .cache .venv .mypy_cache .pytest_cache .ruff_cache $(SERVICES:=/.venv)
-
-# Before those who run beside each other would make the same.
-.PHONY: images-for-tests
-images-for-tests: dev-tools engine
-	@ansible-playbook tests/images.yml
-	@ansible-playbook molecule/shared/images.yml
 
 .PHONY: tools
 tools:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
+import subprocess
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import docker
@@ -22,10 +24,9 @@ def run(url: str, tests: str, **environment: str) -> tuple[int, str]:
     Returns:
         pytest's exit code and what it printed.
     """
-    images = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "images.json"
     client = docker.from_env()
     container = client.containers.run(
-        json.loads(images.read_text())["clients"],
+        _image(),
         [f"tests/{tests}"],
         environment={"GATEWAY_URL": url} | environment,
         network=NETWORK,
@@ -39,3 +40,20 @@ def run(url: str, tests: str, **environment: str) -> tuple[int, str]:
     finally:
         container.remove(force=True, v=True)
         client.close()
+
+
+@cache
+def _image() -> str:
+    """Make the image where it is missing, and return what it is called."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "name"
+        subprocess.run(
+            [
+                *("ansible-playbook", "molecule/shared/clients.yml"),
+                *("--extra-vars", f"testbed_clients_file={file}"),
+            ],
+            cwd=os.environ["MOLECULE_PROJECT_DIRECTORY"],
+            env=os.environ | {"ANSIBLE_CONFIG": "ansible.cfg"},
+            check=True,
+        )
+        return file.read_text()
