@@ -261,7 +261,8 @@ def test_a_class_that_is_gone_is_left_out(
 
 @pytest.fixture
 def real(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, upstream: FakeUpstream) -> type[Any]:
-    assert g4f.load_class("Pollinations").__name__ == "Pollinations"
+    # One that is made of the template, which is changed only as such a class is loaded.
+    assert g4f.load_class("Custom").__name__ == "Custom"
     from g4f.Provider.template import OpenaiTemplate  # noqa: PLC0415 (after its home is set)
 
     class Real(OpenaiTemplate):  # type: ignore[misc]  # g4f carries no types

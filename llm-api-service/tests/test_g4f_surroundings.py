@@ -23,6 +23,8 @@ from test_pool import change, service_of
 
 from llm_api.config import ProviderConfig
 from llm_api.providers import g4f
+from llm_api.providers.g4f import connections as kept
+from llm_api.providers.g4f import events
 from llm_api.providers.g4f.connections import Kept, connections
 
 __all__ = ["fake", "real"]
@@ -196,8 +198,14 @@ def test_connections_live_as_long_as_any_class(make_client: MakeClient, real: ty
 
 
 def test_the_next_request_finds_a_connection(
-    make_client: MakeClient, real: type[Any], proxies: list[FakeProxy]
+    make_client: MakeClient,
+    real: type[Any],
+    proxies: list[FakeProxy],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # A machine that does much else can be slower than these allow.
+    monkeypatch.setattr(events, "END_LIMIT", 30.0)
+    monkeypatch.setattr(kept, "KEEP_ALIVE", 30.0)
     real.base_url = "http://far.invalid/v1"
     client = make_client(FREE, egress_proxy=proxies[0].url)
     for stream in (False, True, False):
