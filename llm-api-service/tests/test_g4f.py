@@ -259,8 +259,13 @@ def test_a_class_that_is_gone_is_left_out(
 # From here on with the real g4f: a class of its own template, in front of the fake upstream.
 
 
-@pytest.fixture
-def real(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, upstream: FakeUpstream) -> type[Any]:
+@pytest.fixture(params=["asked by its server's address", "asked by its own code"])
+def real(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    upstream: FakeUpstream,
+) -> type[Any]:
     # One that is made of the template, which is changed only as such a class is loaded.
     assert g4f.load_class("Custom").__name__ == "Custom"
     from g4f.Provider.template import OpenaiTemplate  # noqa: PLC0415 (after its home is set)
@@ -272,10 +277,16 @@ def real(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, upstream: FakeUpstream
         working = True
         needs_auth = False
 
-    monkeypatch.setattr(g4f, "load_class", lambda _name: Real)
+    class Own(Real):
+        @classmethod
+        def create_async_generator(cls, **given: Any) -> Any:
+            return super().create_async_generator(**given)
+
+    chosen = Own if "code" in request.param else Real
+    monkeypatch.setattr(g4f, "load_class", lambda _name: chosen)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/nowhere")
-    return Real
+    return chosen
 
 
 def test_the_real_thing_answers_and_writes_nothing(

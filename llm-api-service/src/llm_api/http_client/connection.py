@@ -43,6 +43,11 @@ class Response:
         self._error: HttpError | None = None
         self._waiter: asyncio.Future[None] | None = None
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing more comes. What has come may not have been read yet."""
+        return self._over
+
     async def head(self) -> None:
         """Return as soon as the status and the headers are here.
 
@@ -67,6 +72,18 @@ class Response:
                 return b""
             await self._news()
         return self._collect()
+
+    async def read_up_to(self, size: int) -> bytes:
+        """Return the rest of the body; of one with more bytes than `size`, not much more.
+
+        Raises:
+            HttpError: the rest does not come.
+        """
+        parts, read = [], 0
+        while read <= size and (part := await self.read()):
+            parts.append(part)
+            read += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def pour(self, take: Callable[[bytes], bool]) -> bool:
         """Give the body to `take` as it comes, and return whether that was all of it.

@@ -146,7 +146,7 @@ class _Call:
 async def _begin(response: Response, request: Request) -> Answer:
     try:
         if response.status != HTTPStatus.OK:
-            _raise_for(response.status, await _read_up_to(response, LARGEST_REFUSAL))
+            _raise_for(response.status, await response.read_up_to(LARGEST_REFUSAL))
         content_type = response.headers.get(b"content-type", JSON.encode()).decode("latin-1")
         if (coding := response.headers.get(b"content-encoding", b"identity")) != b"identity":
             raise ProviderError(f"an answer in the encoding {coding[:50].decode('latin-1')}")
@@ -174,19 +174,10 @@ async def _begin(response: Response, request: Request) -> Answer:
 
 
 async def _read_whole(response: Response) -> bytes:
-    body = await _read_up_to(response, LARGEST_ANSWER)
+    body = await response.read_up_to(LARGEST_ANSWER)
     if len(body) > LARGEST_ANSWER:
         raise ProviderError("an answer that is too large")
     return body
-
-
-async def _read_up_to(response: Response, size: int) -> bytes:
-    """Return the body of `response`; of one with more bytes than `size`, not much more."""
-    parts, read = [], 0
-    while read <= size and (part := await response.read()):
-        parts.append(part)
-        read += len(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _take(events: sse.WholeEvents, chunk: bytes) -> bytes:
@@ -249,7 +240,7 @@ def _raise_for(status: int, body: bytes) -> NoReturn:
     refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
     if not refused or status in PROVIDERS_FAULT:
         raise ProviderError(f"status {status}", status)
-    raise RefusedError(status, body if _has_error(body) else _error_of(status))
+    raise RefusedError(status, body if has_error(body) else _error_of(status))
 
 
 def _read(body: bytes) -> dict[str, Any]:
@@ -261,7 +252,8 @@ def _read(body: bytes) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def _has_error(body: bytes) -> bool:
+def has_error(body: bytes) -> bool:
+    """Return whether `body` is an error as OpenAI's protocol has it."""
     return isinstance(_read(body).get("error"), dict)
 
 

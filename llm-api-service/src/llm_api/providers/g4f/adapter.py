@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -15,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 from yarl import URL
 
 from llm_api.config import ProviderConfig
-from llm_api.errors import error_body
 from llm_api.operations import Operation, Request
 from llm_api.providers import sse
 from llm_api.providers.base import Answer, ProviderError, RefusedError, Way
-from llm_api.providers.g4f import containment, images
+from llm_api.providers.g4f import containment, images, template
 from llm_api.providers.g4f.connections import connections
 from llm_api.providers.g4f.writer import Writer
 from llm_api.sink import Sink
@@ -108,12 +106,15 @@ class G4FProvider:
             self._always[SAYS_ITS_REQUEST] = False
         self._remove_sources = surroundings.remove_sources
         self._proxy = surroundings.egress_proxy or None
+        self._server: template.Server | None = None
         self._forwarder: Forwarder | None = None
         if surroundings.proxies:
             # Not before: it needs what few clusters do.
             from llm_api.providers.g4f.forwarder import Forwarder  # noqa: PLC0415
 
             self._forwarder = Forwarder(surroundings.proxies, surroundings.egress_proxy)
+        else:
+            self._server = template.server_of(self._provider, config.api_key, self._proxy)
 
     def models_for(self, operation: Operation) -> tuple[str, ...]:
         """Return what is configured, or else what the class lists for that."""
@@ -148,7 +149,7 @@ class G4FProvider:
     @property
     def way(self) -> Way | None:
         """How the class reaches its server, as far as it says."""
-        url = containment.address(self._provider)
+        url = self._server.url if self._server else containment.address(self._provider)
         return Way(url, URL(self._proxy) if self._proxy else None) if url else None
 
     async def start(self) -> None:
@@ -162,6 +163,8 @@ class G4FProvider:
 
     async def close(self) -> None:
         """Give back what `start` took."""
+        if self._server:
+            self._server.close()
         if self._forwarder:
             await self._forwarder.close()
         else:
@@ -210,6 +213,8 @@ class G4FProvider:
             messages = [{"role": ROLES[m["role"]], "content": _text(m)} for m in body["messages"]]
             passed_on = self._passed_on.items()
             given = {its: v for ours, its in passed_on if (v := body.get(ours)) is not None}
+            if self._server:
+                return self._server.ask(model, messages, given)
         try:
             items = self._provider.create_async_generator(
                 model=model,
@@ -275,7 +280,6 @@ def _failure(error: Exception) -> ProviderError | RefusedError:
     found = STATUS.match(str(error))
     status = int(found.group(1)) if found else None
     if status == HTTPStatus.BAD_REQUEST or type(error).__name__ == "BadRequestError":
-        body = error_body(HTTPStatus.BAD_REQUEST, "The provider calls this a bad request.")
-        return RefusedError(HTTPStatus.BAD_REQUEST, json.dumps(body).encode())
+        return template.refused()
     reason = f"status {status}" if status else type(error).__name__
     return ProviderError(reason, status)

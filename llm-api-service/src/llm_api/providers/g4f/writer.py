@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
-import uuid
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -34,11 +34,12 @@ class Writer:
     def __init__(self, model: str, request: Request, *, remove_sources: bool) -> None:
         """Begin the answer of `model` to `request`."""
         self._base = {
-            "id": f"chatcmpl-{uuid.uuid4().hex}",
+            "id": f"chatcmpl-{secrets.token_hex(16)}",
             "created": int(time.time()),
             "model": model,
         }
         self._request = request
+        self._stream = request.stream
         self._with_usage = bool((request.body.get("stream_options") or {}).get("include_usage"))
         self._texts = [name for name in TEXTS if not remove_sources or name not in SOURCES]
         self._text: list[str] = []
@@ -48,10 +49,10 @@ class Writer:
 
     def take(self, item: Any) -> bytes:
         """Note `item` and return the event for it, if it says something and they are wanted."""
-        # By name: importing g4f's classes here would cost every replica that has no g4f provider.
-        kind = type(item).__name__
         if isinstance(item, str):
             return self._delta(self._text, "content", item)
+        # By name: importing g4f's classes here would cost every replica that has no g4f provider.
+        kind = type(item).__name__
         if kind == "Reasoning":
             # Without a token it is news of the progress.
             return self._delta(self._reasoning, "reasoning_content", item.token or "")
@@ -96,7 +97,7 @@ class Writer:
             return b""
         first = not self.begun
         parts.append(text)
-        if not self._request.stream:
+        if not self._stream:
             return b""
         role = {"role": "assistant"} if first else {}
         return self._chunk([{"index": 0, "delta": {**role, name: text}, "finish_reason": None}])
