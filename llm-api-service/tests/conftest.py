@@ -186,3 +186,16 @@ def until(condition: Callable[[], Any], seconds: float = 10) -> Any:
             return result
         time.sleep(0.01)
     raise AssertionError(f"it did not happen within {seconds} s")
+
+
+def until_it_stands_still(figure: Callable[[], int], seconds: float = 10) -> None:
+    """Return once `figure` is more than nothing, and has not changed for a moment."""
+    last = 0
+
+    def stands_still() -> bool:
+        nonlocal last
+        before, last = last, figure()
+        time.sleep(0.5)
+        return 0 < before == last
+
+    until(stands_still, seconds)

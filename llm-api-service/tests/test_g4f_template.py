@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from conftest import MakeClient, until
+from conftest import MakeClient, until, until_it_stands_still
 from fake_upstream import EVENTS, FakeUpstream
 from test_g4f import FREE, real
 from test_openai import chat
@@ -199,6 +199,7 @@ def test_one_that_breaks_after_the_end_is_none_by_either_way(
         assert "error" not in response.text
 
 
+@pytest.mark.parametrize("real", ["asked by its server's address"], indirect=True)
 def test_lines_without_end_are_no_answer(
     make_client: MakeClient,
     real: type[Any],
@@ -208,7 +209,19 @@ def test_lines_without_end_are_no_answer(
     del real
     monkeypatch.setattr(template, "LARGEST_LINE", 1000)
     upstream.events = [event(content="Hi"), b"data: " + b"x" * 2000]
-    assert "broke off its answer" in chat(make_client(FREE), stream=True).text
+    assert "an event that is too large" in chat(make_client(FREE), stream=True).text
+
+
+def test_a_client_that_does_not_read_holds_the_server_back_by_either_way(
+    make_client: MakeClient, real: type[Any], upstream: FakeUpstream
+) -> None:
+    del real
+    upstream.events = [event(content="x" * 100_000)] * 300 + [DONE]
+    response = chat(make_client(FREE), stream=True)
+    next(iter(response.response))
+    until_it_stands_still(lambda: upstream.sent)
+    assert 0 < upstream.sent < 300
+    assert response.text.count("x" * 100_000) >= 299
 
 
 def test_a_client_that_goes_frees_the_server_by_either_way(

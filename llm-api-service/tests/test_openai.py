@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 from contextlib import suppress
 from typing import Any
 
 import pytest
-from conftest import MakeClient, provider, until
+from conftest import MakeClient, provider, until, until_it_stands_still
 from fake_upstream import EVENTS, FakeUpstream
 from flask.testing import FlaskClient
 from hypothesis import given
@@ -357,15 +356,7 @@ def test_a_client_that_does_not_read_holds_the_provider_back(
     upstream.repeat = EVERYTHING
     response = chat(client, stream=True)
     next(iter(response.response))
-    sent = 0
-
-    def stands_still() -> bool:
-        nonlocal sent
-        before, sent = sent, upstream.sent
-        time.sleep(0.3)
-        return before == sent
-
-    until(stands_still)
+    until_it_stands_still(lambda: upstream.sent)
     assert 0 < upstream.sent < EVERYTHING
     assert upstream.open_streams == 1
     response.close()

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from conftest import Running, run_service, until
+from conftest import Running, run_service, until, until_it_stands_still
 from fake_upstream import EVENTS, FakeUpstream
 from openai import BadRequestError, InternalServerError, NotFoundError, OpenAI
 
@@ -172,18 +172,10 @@ def test_a_client_that_never_reads_costs_little(running: Running, upstream: Fake
     upstream.repeat = 10_000_000
     data = json.dumps(BODY).encode()
     head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
-    sent = 0
-
-    def stands_still() -> bool:
-        nonlocal sent
-        before, sent = sent, upstream.sent
-        time.sleep(0.5)
-        return 0 < before == sent
-
     with running.connect() as connection:
         connection.sendall(head % len(data) + data)
         # The buffers fill as fast as the machine is.
-        until(stands_still, seconds=60)
+        until_it_stands_still(lambda: upstream.sent, seconds=60)
         # What was sent is in the buffers of the two connections, and little of it here.
         assert upstream.open_streams == 1
         assert requests.get(f"{running.url}/?text=Hi", timeout=5).text == "Hello"

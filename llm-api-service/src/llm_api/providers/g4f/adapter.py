@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +19,7 @@ from llm_api.providers import sse
 from llm_api.providers.base import Answer, ProviderError, RefusedError, Way
 from llm_api.providers.g4f import containment, images, template
 from llm_api.providers.g4f.connections import connections
+from llm_api.providers.g4f.items import Generated, Items
 from llm_api.providers.g4f.writer import Writer
 from llm_api.sink import Sink
 
@@ -182,14 +183,13 @@ class G4FProvider:
             yield Answer("application/json", await self._images(request, model))
             return
         writer = Writer(model, request, remove_sources=self._remove_sources)
-        async with aclosing(await self._ask(request, model)) as items:
+        async with self._ask(request, model) as items:
             try:
                 # A whole answer, too, comes in pieces here, so silence need not last to its end.
                 async with asyncio.timeout(self.config.first_chunk_timeout):
                     first = await _first(items, writer)
                 if not request.stream:
-                    async for item in items:
-                        writer.take(item)
+                    await _all(items, writer)
             except Exception as error:
                 raise _failure(error) from error
             if request.stream:
@@ -197,24 +197,33 @@ class G4FProvider:
             else:
                 yield Answer("application/json", writer.whole())
 
+    @asynccontextmanager
+    async def _ask(self, request: Request, model: str) -> AsyncIterator[Items]:
+        """Enter the answer to a chat."""
+        body = request.body
+        messages = [{"role": ROLES[m["role"]], "content": _text(m)} for m in body["messages"]]
+        passed_on = self._passed_on.items()
+        given = {its: v for ours, its in passed_on if (v := body.get(ours)) is not None}
+        if self._server:
+            async with self._server.ask(model, messages, given) as items:
+                yield items
+        else:
+            async with aclosing(await self._generate(model, messages, given)) as generator:
+                yield Generated(generator)
+
     async def _images(self, request: Request, model: str) -> bytes:
-        async with aclosing(await self._ask(request, model)) as items:
+        messages = [{"role": "user", "content": request.body["prompt"]}]
+        given = images.parameters(request, self._honoured)
+        async with aclosing(await self._generate(model, messages, given)) as items:
             try:
                 return await images.answer(items, request, self._proxy)
             except Exception as error:
                 raise _failure(error) from error
 
-    async def _ask(self, request: Request, model: str) -> AsyncGenerator[Any, None]:
-        body = request.body
-        if request.operation is Operation.IMAGES:
-            messages = [{"role": "user", "content": body["prompt"]}]
-            given = images.parameters(request, self._honoured)
-        else:
-            messages = [{"role": ROLES[m["role"]], "content": _text(m)} for m in body["messages"]]
-            passed_on = self._passed_on.items()
-            given = {its: v for ours, its in passed_on if (v := body.get(ours)) is not None}
-            if self._server:
-                return self._server.ask(model, messages, given)
+    async def _generate(
+        self, model: str, messages: Sequence[Mapping[str, Any]], given: Mapping[str, Any]
+    ) -> AsyncGenerator[Any, None]:
+        """Return what the class yields."""
         try:
             items = self._provider.create_async_generator(
                 model=model,
@@ -242,21 +251,39 @@ def _operations(provider: Any) -> frozenset[Operation]:
     return frozenset(found)
 
 
-async def _first(items: AsyncGenerator[Any, None], writer: Writer) -> bytes:
-    async for item in items:
-        data = writer.take(item)
-        if writer.begun:
-            return data
-    raise ProviderError("an empty answer")
+async def _first(items: Items, writer: Writer) -> bytes:
+    """Return the first events that say something."""
+    events: list[bytes] = []
+
+    def take(some: Sequence[Any]) -> bool:
+        events.extend(map(writer.take, some))
+        return not writer.begun
+
+    await items.pour(take)
+    if not writer.begun:
+        raise ProviderError("an empty answer")
+    return b"".join(events)
 
 
-async def _rest(items: AsyncGenerator[Any, None], writer: Writer, sink: Sink) -> None:
+async def _all(items: Items, writer: Writer) -> None:
+    def take(some: Sequence[Any]) -> bool:
+        for item in some:
+            writer.take(item)
+        return True
+
+    await items.pour(take)
+
+
+async def _rest(items: Items, writer: Writer, sink: Sink) -> None:
+    def take(some: Sequence[Any]) -> bool:
+        data = b"".join(map(writer.take, some))
+        return not data or sink.take(data)
+
     try:
-        async for item in items:
-            if (data := writer.take(item)) and not sink.take(data):
-                await sink.ready()
-    except Exception as error:  # the classes of g4f fail in many ways
-        raise ProviderError(type(error).__name__) from error
+        while not await items.pour(take):
+            await sink.ready()
+    except Exception as error:
+        raise ProviderError(str(_failure(error))) from error
     sink.take(writer.end())
 
 

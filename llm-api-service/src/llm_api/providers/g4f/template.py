@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -20,6 +21,7 @@ from llm_api.http_client import HttpError, Origin, Response
 from llm_api.providers import sse
 from llm_api.providers.base import ProviderError, RefusedError
 from llm_api.providers.g4f.events import Events, read_end
+from llm_api.providers.g4f.items import Items, Take
 from llm_api.providers.openai import has_error
 
 TEMPLATE = "g4f.Provider.template.OpenaiTemplate"
@@ -52,10 +54,11 @@ class Server:
         """Close the connections."""
         self._origin.close()
 
+    @asynccontextmanager
     async def ask(
         self, model: str, messages: Sequence[Mapping[str, Any]], given: Mapping[str, Any]
-    ) -> AsyncGenerator[Any, None]:
-        """Yield the answer of `model` to `messages`, as one of g4f's classes does.
+    ) -> AsyncIterator[Items]:
+        """Enter the answer of `model` to `messages` once its head is here.
 
         Args:
             model: as a client names it.
@@ -63,38 +66,61 @@ class Server:
             given: further parameters.
 
         Raises:
-            ProviderError: it did not answer, or not to the end.
+            ProviderError: it did not answer.
             RefusedError: it called the request a bad one.
         """
-        body = {
-            "model": self._provider.get_model(model),
-            "messages": messages,
-            **self._always,
-            **given,
-        }
-        try:
+        name = self._provider.get_model(model)
+        body = {"model": name, "messages": messages, **self._always, **given}
+        with _failing():
             response = await self._origin.ask(self._head, _encode(body).encode())
-            try:
+        try:
+            with _failing():
                 await _check(response)
-                said = _Said()
-                if not _is_stream(response):
-                    # Not every server knows streams.
-                    for item in said.items(await response.read_up_to(LARGEST_ANSWER)):
-                        yield item
-                    return
-                events = Events()
-                while not events.over:
-                    for data in events.take(await response.read()):
-                        for item in said.items(data):
-                            yield item
-                    if events.waiting > LARGEST_LINE:
-                        raise ProviderError("an event that is too large")
-                if not response.over:
-                    await read_end(response.read)
-            finally:
-                response.close()
-        except HttpError as error:
-            raise ProviderError(str(error)) from error
+            yield _Spoken(response)
+        finally:
+            response.close()
+
+
+class _Spoken:
+    """The items of an answer, pushed as they come: no task wakes up for each of them."""
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+        self._events = Events()
+        self._said = _Said()
+        self._over = False
+
+    async def pour(self, take: Take) -> bool:
+        """Give the items of what has come."""
+        if not self._over:
+            with _failing():
+                self._over = await (self._stream(take) if self._streams else self._whole(take))
+        return self._over
+
+    @property
+    def _streams(self) -> bool:
+        kind = self._response.headers.get(b"content-type", b"")
+        return kind.startswith(sse.CONTENT_TYPE.encode())
+
+    async def _stream(self, take: Take) -> bool:
+        def pieces(piece: bytes) -> bool:
+            parts = self._events.take(piece)
+            if self._events.waiting > LARGEST_LINE:
+                raise ProviderError("an event that is too large")
+            room = take([item for part in parts for item in self._said.items(part)])
+            return room and not self._events.over
+
+        if await self._response.pour(pieces):
+            # The last line may have no end.
+            pieces(b"")
+        if self._events.over and not self._response.over:
+            await read_end(self._response.read)
+        return self._events.over
+
+    async def _whole(self, take: Take) -> bool:
+        """Do it for a server that knows no streams."""
+        take(list(self._said.items(await self._response.read_up_to(LARGEST_ANSWER))))
+        return True
 
 
 class _Said:
@@ -147,7 +173,7 @@ def server_of(provider: Any, key: str, proxy: str | None) -> Server | None:
     if not own and not base.startswith(sys.modules[TEMPLATE].SPACE_URL):
         # It is one for g4f's own servers, and none of others' business.
         key = ""
-    if not base or (provider.needs_auth and not key):
+    if not base.startswith(("http://", "https://")) or (provider.needs_auth and not key):
         return None
     return Server(provider, base, key, proxy)
 
@@ -174,8 +200,13 @@ async def _check(response: Response) -> None:
         raise ProviderError(f"status {response.status}", response.status)
 
 
-def _is_stream(response: Response) -> bool:
-    return response.headers.get(b"content-type", b"").startswith(sse.CONTENT_TYPE.encode())
+@contextmanager
+def _failing() -> Iterator[None]:
+    """Let the connection's failures be the provider's."""
+    try:
+        yield
+    except HttpError as error:
+        raise ProviderError(str(error)) from error
 
 
 def _method(kind: Any, name: str) -> Any:

@@ -99,14 +99,19 @@ class Writer:
         parts.append(text)
         if not self._stream:
             return b""
-        role = {"role": "assistant"} if first else {}
-        return self._chunk([{"index": 0, "delta": {**role, name: text}, "finish_reason": None}])
+        role = '"role":"assistant",' if first else ""
+        delta = f'{{"index":0,"delta":{{{role}"{name}":{_encode(text)}}},"finish_reason":null}}'
+        return f"{self._begin}[{delta}]{self._no_usage}}}\n\n".encode()
+
+    @cached_property
+    def _no_usage(self) -> str:
+        # Where it was asked for, every chunk has the field.
+        return ',"usage":null' if self._with_usage else ""
 
     def _chunk(
         self, choices: list[dict[str, Any]], usage: Mapping[str, int] | None = None
     ) -> bytes:
-        # Where it was asked for, every chunk has the field.
-        end = f',"usage":{_encode(usage)}' if self._with_usage else ""
+        end = f',"usage":{_encode(usage)}' if usage else self._no_usage
         return f"{self._begin}{_encode(choices)}{end}}}\n\n".encode()
 
     def _counts(self) -> dict[str, int]:
