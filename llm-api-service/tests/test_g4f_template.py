@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -197,6 +198,19 @@ def test_one_that_breaks_after_the_end_is_none_by_either_way(
         response = chat(make_client(FREE), stream=stream)
         assert response.status_code == 200
         assert "error" not in response.text
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_server_that_is_silent_is_not_waited_for_to_the_deadline_by_either_way(
+    make_client: MakeClient, real: type[Any], upstream: FakeUpstream, stream: bool
+) -> None:
+    del real
+    upstream.silence = 30
+    config = replace(FREE, first_chunk_timeout=0.2, deadline=20)
+    began = time.monotonic()
+    response = chat(make_client(config), stream=stream)
+    assert "no answer in time" in response.get_json()["error"]["message"]
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("real", ["asked by its server's address"], indirect=True)

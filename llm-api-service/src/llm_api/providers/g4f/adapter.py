@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -183,10 +183,11 @@ class G4FProvider:
             yield Answer("application/json", await self._images(request, model))
             return
         writer = Writer(model, request, remove_sources=self._remove_sources)
-        async with self._ask(request, model) as items:
+        async with AsyncExitStack() as stack:
             try:
                 # A whole answer, too, comes in pieces here, so silence need not last to its end.
                 async with asyncio.timeout(self.config.first_chunk_timeout):
+                    items = await stack.enter_async_context(self._ask(request, model))
                     first = await _first(items, writer)
                 if not request.stream:
                     await _all(items, writer)
