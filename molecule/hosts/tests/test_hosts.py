@@ -5,10 +5,12 @@ The tests build upon one another, as what happens to a cluster does.
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -68,6 +70,12 @@ def create_token(cluster: Cluster, replica: str, name: str) -> str:
     return cluster.docker("exec", replica, "python", "-m", "llm_api.tokens", "create", name)
 
 
+def names_of_tokens(cluster: Cluster, replica: str) -> set[str]:
+    """Return the names of the tokens that `replica` knows."""
+    listed = cluster.docker("exec", replica, "python", "-m", "llm_api.tokens", "list")
+    return {json.loads(line)["name"] for line in listed.splitlines()}
+
+
 def test_a_second_host_costs_nothing_and_knows_all(clusters: list[Cluster], report: Any) -> None:
     first, second = clusters
     create_token(first, "api1", "from-before")
@@ -79,8 +87,7 @@ def test_a_second_host_costs_nothing_and_knows_all(clusters: list[Cluster], repo
     assert traffic.failures == []
     assert traffic.succeeded["get"] > 20
     for cluster, replica in ((first, "api1"), (second, "api101")):
-        listed = cluster.docker("exec", replica, "python", "-m", "llm_api.tokens", "list")
-        assert "from-before" in listed
+        assert "from-before" in names_of_tokens(cluster, replica)
 
 
 def test_every_gateway_asks_the_replicas_of_all_hosts_by_their_weights(
@@ -128,7 +135,7 @@ def test_what_one_host_is_told_the_others_know(clusters: list[Cluster]) -> None:
     token = create_token(first, "api1", "anywhere")
     time.sleep(SECONDS_TO_SPREAD)
     assert second.get_models(6, token) == TURN
-    assert "anywhere" in second.docker("exec", "api101", "python", "-m", "llm_api.tokens", "list")
+    assert "anywhere" in names_of_tokens(second, "api101")
     password = "/opt/freegpt4/secrets/llm-api/admin_password"
     assert first.host.file(password).content == second.host.file(password).content
 
@@ -169,6 +176,35 @@ def test_a_release_goes_from_host_to_host_and_costs_nothing(clusters: list[Clust
     assert set(after[0].values()).isdisjoint(before[0].values())
     for cluster in clusters:
         assert "admit" not in cluster.docker("exec", "gateway", "cat", "/tmp/gateway.steering")
+        assert cluster.get_models(6) == TURN
+
+
+def test_a_backup_of_the_first_host_brings_back_what_all_of_them_knew(
+    clusters: list[Cluster], tmp_path: Path, report: Any
+) -> None:
+    first, second = clusters
+    secret = ["--extra-vars", json.dumps({"backup_passphrase": "a canary in a coal mine"})]
+    folder = ["--extra-vars", json.dumps({"backup_fetch_directory": str(tmp_path)})]
+    create_token(first, "api1", "before-the-backup")
+    made = run("playbooks/backup.yml", *secret, *folder)
+    assert not made.failed, made.output
+    (archive,) = tmp_path.glob(f"freegpt4-{HOSTS[0]}-*.tar.gz.gpg")
+    (_other,) = tmp_path.glob(f"freegpt4-{HOSTS[1]}-*.tar.gz.gpg")
+    create_token(second, "api101", "after-the-backup")
+    start = time.monotonic()
+    chosen = [f"--limit={HOSTS[0]}", "--extra-vars", f"backup_archive={archive}"]
+    # Those of the other host serve meanwhile, on each host.
+    with Traffic(second.url, gets=2, chats=1, pause=0.4) as traffic:
+        restored = run(
+            "playbooks/restore.yml", *chosen, *secret, "--extra-vars", "restore_confirm=true"
+        )
+    assert not restored.failed, restored.output
+    report(f"restored: {time.monotonic() - start:.0f} s, {dict(traffic.succeeded)} answered")
+    assert traffic.failures == []
+    for cluster, replica in ((first, "api1"), (second, "api101")):
+        names = names_of_tokens(cluster, replica)
+        assert "before-the-backup" in names
+        assert "after-the-backup" not in names
         assert cluster.get_models(6) == TURN
 
 
