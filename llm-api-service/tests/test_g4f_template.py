@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from conftest import MakeClient, until, until_it_stands_still
 from fake_upstream import EVENTS, FakeUpstream
+from flask.testing import FlaskClient
 from test_g4f import FREE, real
 from test_openai import chat
 
@@ -101,37 +102,38 @@ def test_a_server_without_streams_answers_by_either_way(
     assert '"length"' in response.text
 
 
+Told = tuple[int, bytes, int, str]
+"""What the server answers, status and body, and what a client is told, status and reason."""
+
+
+def check(client: FlaskClient, upstream: FakeUpstream, told: Told) -> None:
+    upstream.status, upstream.body, expected, reason = told
+    response = chat(client)
+    assert response.status_code == expected
+    assert reason in response.get_json()["error"]["message"]
+
+
 @pytest.mark.parametrize(
-    ("status", "body", "expected", "reason"),
+    "told",
     [
         (400, b'{"error":{"message":"no such thing"}}', 400, ""),
         (404, b'{"error":{"message":"no such model"}}', 504, "status 404"),
-        (429, b"", 429, "status 429"),
+        (429, b"{}", 429, "status 429"),
         (503, b"{}", 504, "status 503"),
         (200, b'{"error":{"message":"not today"}}', 504, "Free"),
         (200, b"<html>", 504, "Free"),
     ],
 )
+@pytest.mark.usefixtures("real")
 def test_what_is_no_answer_is_the_same_by_either_way(
-    *,
-    make_client: MakeClient,
-    real: type[Any],
-    upstream: FakeUpstream,
-    status: int,
-    body: bytes,
-    expected: int,
-    reason: str,
+    make_client: MakeClient, upstream: FakeUpstream, told: Told
 ) -> None:
-    del real
-    upstream.status, upstream.body = status, body or b"{}"
-    response = chat(make_client(FREE))
-    assert response.status_code == expected
-    assert reason in response.get_json()["error"]["message"]
+    check(make_client(FREE), upstream, told)
 
 
 @pytest.mark.parametrize("real", ["asked by its server's address"], indirect=True)
 @pytest.mark.parametrize(
-    ("status", "body", "expected", "reason"),
+    "told",
     [
         (400, b'{"error":{"message":"no such thing"}}', 400, "no such thing"),
         (400, b"no", 400, "bad request"),
@@ -140,21 +142,11 @@ def test_what_is_no_answer_is_the_same_by_either_way(
         (200, b'{"error":"no"}', 504, "an error in place of an answer"),
     ],
 )
+@pytest.mark.usefixtures("real")
 def test_what_is_no_answer_is_told_better_than_by_g4f(
-    *,
-    make_client: MakeClient,
-    real: type[Any],
-    upstream: FakeUpstream,
-    status: int,
-    body: bytes,
-    expected: int,
-    reason: str,
+    make_client: MakeClient, upstream: FakeUpstream, told: Told
 ) -> None:
-    del real
-    upstream.status, upstream.body = status, body
-    response = chat(make_client(FREE))
-    assert response.status_code == expected
-    assert reason in response.get_json()["error"]["message"]
+    check(make_client(FREE), upstream, told)
 
 
 @pytest.mark.parametrize("real", ["asked by its server's address"], indirect=True)
@@ -221,7 +213,7 @@ def test_lines_without_end_are_no_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     del real
-    monkeypatch.setattr(template, "LARGEST_LINE", 1000)
+    monkeypatch.setattr(template, "LARGEST_EVENT", 1000)
     upstream.events = [event(content="Hi"), b"data: " + b"x" * 2000]
     assert "an event that is too large" in chat(make_client(FREE), stream=True).text
 

@@ -1,7 +1,7 @@
 """Servers that a class of g4f only says the place of, since they speak OpenAI's protocol.
 
-Most classes with a key, and some without, add nothing to g4f's template. They are asked here as
-the template asks, but by the service's own client: the template's way, with a session of aiohttp
+A sixth of g4f's classes add nothing to its template, LLM7 and Groq among them. They are asked here
+as the template asks, but by the service's own client: the template's way, with a session of aiohttp
 for each request, takes as much time as all else that the service does for it.
 """
 
@@ -22,15 +22,16 @@ from llm_api.providers import sse
 from llm_api.providers.base import ProviderError, RefusedError
 from llm_api.providers.g4f.events import Events, read_end
 from llm_api.providers.g4f.items import Items, Take
-from llm_api.providers.openai import has_error
+from llm_api.providers.openai import (
+    LARGEST_ANSWER,
+    LARGEST_EVENT,
+    LARGEST_REFUSAL,
+    has_error,
+)
 
 TEMPLATE = "g4f.Provider.template.OpenaiTemplate"
-# What makes a request, and what can be different without that.
+# What a class must have from the template to be asked as that asks.
 ASKING = ("create_async_generator", "get_headers", "raise_error")
-# Bytes of an error that are read, and those that an answer, and a line of one, may have.
-LARGEST_ERROR = 64 * 1024
-LARGEST_ANSWER = 64 * 1024 * 1024
-LARGEST_LINE = 4 * 1024 * 1024
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -105,7 +106,7 @@ class _Spoken:
     async def _stream(self, take: Take) -> bool:
         def pieces(piece: bytes) -> bool:
             parts = self._events.take(piece)
-            if self._events.waiting > LARGEST_LINE:
+            if self._events.waiting > LARGEST_EVENT:
                 raise ProviderError("an event that is too large")
             room = take([item for part in parts for item in self._said.items(part)])
             return room and not self._events.over
@@ -195,7 +196,7 @@ async def _check(response: Response) -> None:
         RefusedError: it has the one of a bad request.
     """
     if response.status == HTTPStatus.BAD_REQUEST:
-        raise refused(await response.read_up_to(LARGEST_ERROR))
+        raise refused(await response.read_up_to(LARGEST_REFUSAL))
     if response.status != HTTPStatus.OK:
         raise ProviderError(f"status {response.status}", response.status)
 
